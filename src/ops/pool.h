@@ -1,0 +1,28 @@
+// Pooling over windows and over whole maps.
+#pragma once
+
+#include "ir/op_def.h"
+#include "ops/conv.h"
+
+namespace sula {
+
+struct PoolParams {
+  std::vector<int64_t> kernel, strides, dilations, pads;  // as in ConvParams
+  AutoPad auto_pad = AutoPad::kExplicit;
+  bool ceil_mode = false;          // ONNX's rule: a window must start inside input or begin padding
+  bool count_include_pad = false;  // AveragePool only
+  bool column_major_indices = false;  // MaxPool's second output only
+  friend bool operator==(const PoolParams&, const PoolParams&) = default;
+};
+
+// ConvGeometry with out_channels = in_channels; pad_end as needed by ceil_mode.
+Result<ConvGeometry> ResolvePool(const PoolParams& p, std::span<const int64_t> x);
+
+namespace op {
+extern const OpDef kMaxPool;            // x -> y, indices?
+extern const OpDef kAveragePool;        // x -> y
+extern const OpDef kGlobalAveragePool;  // x -> y [N,C,1...]
+extern const OpDef kGlobalMaxPool;
+}  // namespace op
+
+}  // namespace sula
