@@ -1,14 +1,11 @@
-// Model and Session: a graph made ready for a device, and its runs.
+// Model: a graph to run. Session, which runs it, is declared in the public header and defined here.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "backend/backend.h"
 #include "ir/graph.h"
+#include "sula/session.h"
 
 namespace sula {
 
@@ -22,100 +19,6 @@ class Model {
  private:
   explicit Model(Graph graph) : graph_(std::move(graph)) {}
   Graph graph_;
-};
-
-struct SessionOptions {
-  int threads = 0;       // 0: AvailableCpus()
-  std::string backend;   // "": the best of the machine (cpu, then reference); "cpu",
-                         // "reference" or "null": that one, with reference as fallback
-  size_t max_bytes = 0;  // 0: no limit; else prepare refuses a plan that needs more
-  int plan_cache = 4;    // plans kept for recently used input shapes, at least 1
-};
-
-// Shapes of inputs by name. An input left out keeps the shape that the model declares, which must
-// then be concrete.
-using InputShapes = std::map<std::string, Dims>;
-
-// ---- what `explain` and `profile` show
-struct CandidateReport {
-  std::string backend, kernel;
-  std::string refused;  // the reason; empty if it would do
-  double seconds = 0;   // estimate, if not refused
-};
-struct NodeReport {
-  std::string name, op;
-  std::vector<std::string> inputs, outputs;  // "float32[1,3,224,224] channel-last"
-  std::string backend, kernel, detail;  // chosen; kernel is "alias" for a free reinterpretation,
-                                        // "dynamic" for a node whose sizes only the run tells
-  double seconds = 0;                   // estimate
-  double flops = 0, bytes = 0;
-  size_t workspace_bytes = 0, constant_bytes = 0;
-  std::vector<CandidateReport> candidates;
-  // Filled by profiled runs:
-  int64_t runs = 0;
-  double min_seconds = 0, total_seconds = 0;
-};
-struct TensorPlacement {
-  std::string name;
-  size_t offset = 0, bytes = 0;
-  int first_command = 0, last_command = 0;  // lifetime, inclusive
-};
-struct PlanReport {
-  std::vector<NodeReport> nodes;            // commands in order, layout copies included (op "Copy")
-  std::vector<TensorPlacement> placements;  // in the arena
-  size_t arena_bytes = 0;                   // peak of activations and workspace: what is allocated
-  size_t lower_bound_bytes = 0;             // no plan can need less: largest sum of live tensors
-  size_t constant_bytes = 0;                // packed weights and constants kept
-  int threads = 1;
-};
-
-// One inference context. Not for use from two threads at once; several sessions of one model are.
-class Session {
- public:
-  // Prepares for these input shapes: infer, fold, assign layouts, choose kernels, pack weights,
-  // plan memory. Errors name node, operator and shapes.
-  static Result<std::unique_ptr<Session>> Create(std::shared_ptr<const Model> model,
-                                                 const SessionOptions& options = {},
-                                                 const InputShapes& shapes = {});
-  ~Session();
-
-  // Makes the session ready for other input shapes; a plan of recently used shapes is taken from
-  // the cache, together with its packed weights. On error the session stays as it was. Outputs and
-  // bindings of before are void.
-  Status Resize(const InputShapes& shapes);
-
-  int num_inputs() const;
-  int num_outputs() const;
-  const std::string& input_name(int i) const;
-  const std::string& output_name(int i) const;
-  DType input_type(int i) const;
-  DType output_type(int i) const;
-  const Dims& input_dims(int i) const;
-  // Valid after prepare, or, where the size depends on the data, after each Run.
-  const Dims& output_dims(int i) const;
-
-  // The session's own input memory, dense row-major, to be filled before Run. Valid until Resize.
-  void* input_data(int i);
-  // Reads input i from `data` (dense row-major, input_dims, must stay valid during Run) instead;
-  // null returns to the session's own memory.
-  Status BindInput(int i, const void* data);
-  // Writes output i to `data` (room for output_dims) instead of the session's memory. Refused for
-  // outputs whose size depends on the data.
-  Status BindOutput(int i, void* data);
-  // Results of the last Run, dense row-major. Valid until the next Run or Resize.
-  const void* output_data(int i) const;
-
-  // Pure compute. Fails only for data-dependent reasons (an index out of range in a dynamic part).
-  Status Run();
-
-  // Times each command of following runs when on; costs two clock reads a command.
-  void SetProfiling(bool on);
-  PlanReport Report() const;
-
- private:
-  struct Impl;
-  explicit Session(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace sula

@@ -1,0 +1,84 @@
+// Loading a model and looking at it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sula/status.h"
+#include "sula/tensor.h"
+
+namespace sula {
+
+// A loaded model: immutable, and shared by any number of sessions in any threads.
+class Model;
+
+struct LoadOptions {
+  // Also compares the file's content hash, which reads all of it once. Without it only the parts
+  // that a run touches are ever read from disk.
+  bool check_hash = false;
+};
+
+// Maps a .sula file; the weights stay in the file and are not copied. Errors: no such file, not a
+// .sula file, written by a newer version, cut short, damaged.
+Result<std::shared_ptr<const Model>> LoadModel(const std::string& path,
+                                               const LoadOptions& options = {});
+
+// What is known of a value before a run.
+struct ValueInfo {
+  std::string name;
+  DType dtype = DType::kFloat32;
+  // False where not even the number of axes is known; dims is empty then.
+  bool ranked = true;
+  // Sizes, outermost first; -1 where the size has a name or is an expression over names.
+  std::vector<int64_t> dims;
+  std::string type;  // as text, with the names: "float32[N,3,224,224]"
+};
+
+struct ModelInfo {
+  std::string name;
+  // Facts that came with the source model ("format", "producer", "licence").
+  std::map<std::string, std::string> metadata;
+  std::vector<ValueInfo> inputs, outputs;
+  std::vector<std::pair<std::string, int64_t>> operators;  // name, count; most frequent first
+  int64_t nodes = 0;
+  int64_t parameters = 0;      // elements of constants, each constant once
+  int64_t constant_bytes = 0;  // the same in bytes
+  // Multiply-adds of one run (one multiply-add = two floating-point operations). Nodes whose sizes
+  // are unknown are left out and counted in uncounted_nodes.
+  double multiply_adds = 0;
+  int64_t uncounted_nodes = 0;
+};
+
+// Describes the model. With `input_shapes` (by input name) the sizes and multiply-adds are those
+// of a run on inputs of these shapes; an error says which shape does not fit.
+Result<ModelInfo> Inspect(const Model& model, const std::map<std::string, Dims>& input_shapes = {});
+
+// One input or output of an operator.
+struct PortInfo {
+  std::string name, help;
+  std::vector<DType> types;  // element types it takes
+  bool optional = false;
+  bool variadic = false;  // stands for one or more
+};
+struct FieldInfo {
+  std::string name, help, default_value;
+};
+struct OperatorInfo {
+  std::string name, summary;
+  std::vector<PortInfo> inputs, outputs;
+  std::vector<FieldInfo> fields;
+};
+
+// All operators that a model may use, sorted by name.
+std::vector<OperatorInfo> Operators();
+
+// "0.1.0"
+std::string_view Version();
+
+}  // namespace sula
