@@ -40,6 +40,10 @@ struct ValueInfo {
   std::string type;  // as text, with the names: "float32[N,3,224,224]"
 };
 
+// Shapes of inputs by name. An input left out keeps the shape that the model declares, which for
+// a session must then be concrete.
+using InputShapes = std::map<std::string, Dims>;
+
 struct ModelInfo {
   std::string name;
   // Facts that came with the source model ("format", "producer", "licence").
@@ -55,9 +59,9 @@ struct ModelInfo {
   int64_t uncounted_nodes = 0;
 };
 
-// Describes the model. With `input_shapes` (by input name) the sizes and multiply-adds are those
-// of a run on inputs of these shapes; an error says which shape does not fit.
-Result<ModelInfo> Inspect(const Model& model, const std::map<std::string, Dims>& input_shapes = {});
+// Describes the model; sizes and multiply-adds are those of a run on inputs of the given shapes. An
+// error says which shape does not fit.
+Result<ModelInfo> Inspect(const Model& model, const InputShapes& shapes = {});
 
 // One input or output of an operator.
 struct PortInfo {

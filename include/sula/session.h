@@ -9,7 +9,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,10 +26,6 @@ struct SessionOptions {
   size_t max_bytes = 0;  // 0: no limit; else prepare refuses a plan that needs more
   int plan_cache = 4;    // plans kept for recently used input shapes, at least 1
 };
-
-// Shapes of inputs by name. An input left out keeps the shape that the model declares, which must
-// then be concrete.
-using InputShapes = std::map<std::string, Dims>;
 
 // ---- what `explain` and `profile` show
 struct CandidateReport {
