@@ -20,7 +20,7 @@ inline constexpr ValueId kNoValue = -1;  // an absent optional input or output
 inline constexpr NodeId kNoNode = -1;
 
 struct Value {
-  std::string name;  // unique in its graph, never empty
+  std::string name;  // unique in its graph; empty only in the slot of a removed value
   TensorType type;
   NodeId producer = kNoNode;  // with kNoNode: a constant if `constant` is set, else a graph input
   int output_index = 0;       // which output of the producer
@@ -63,7 +63,8 @@ class Graph {
   void AddOutput(ValueId v) { outputs_.push_back(v); }
   // In a subgraph: values of the enclosing graph that it reads. Captured values are inputs of the
   // subgraph too (after the operator's own), in this order, and the enclosing node lists them
-  // after the operator's own inputs. So a subgraph never refers outside itself.
+  // after the operator's own inputs, those of its first subgraph first. So a subgraph never
+  // refers outside itself, and a value that two subgraphs read is listed twice.
   std::vector<std::string> captures;
 
   // ---- reading
@@ -89,24 +90,38 @@ class Graph {
     return v == kNoValue ? nullptr : values_[v].constant.get();
   }
   std::optional<ValueId> FindValue(std::string_view name) const;
+  std::optional<NodeId> FindNode(std::string_view name) const;
 
   // ---- editing (passes go through ir/patch.h instead)
-  void RemoveNode(NodeId id);                  // its outputs must be unused
+  void RemoveNode(NodeId id);                  // its outputs must be unused; they are removed too
   void ReplaceUses(ValueId from, ValueId to);  // in node inputs and graph outputs
+  // Gives another name, made unique if taken. (Assigning Value::name would lose the name index.)
+  void RenameValue(ValueId id, std::string new_name);
+  void RenameNode(NodeId id, std::string new_name);
+  void SwapNames(ValueId a, ValueId b);
   // Removes nodes whose outputs nobody reads (unless impure); returns how many.
   int RemoveDead();
   // Drops removed slots and unused values and renumbers; ids held elsewhere become void.
   void Compact();
 
  private:
-  std::string UniqueName(std::string name, bool value);
+  friend class PatchApplier;
+  // Names in use with their owners, and the next suffix to try for a name that was taken.
+  struct NameTable {
+    std::map<std::string, int32_t, std::less<>> ids;
+    std::map<std::string, int, std::less<>> next_suffix;
+    std::string Claim(std::string name, int32_t id);
+    void Release(const std::string& name) { ids.erase(name); }
+  };
+  ValueId NewValue(std::string name);
+
   std::vector<Value> values_;
   std::vector<Node> nodes_;
   std::vector<ValueId> inputs_, outputs_;
-  std::map<std::string, int, std::less<>> value_names_, node_names_;  // name -> next suffix
+  NameTable value_names_, node_names_;
 };
 
-// Consumers of every value, computed once.
+// Consumers of every value, computed once; ir/patch.h keeps it in step with its changes.
 class UseIndex {
  public:
   explicit UseIndex(const Graph& g);
@@ -115,22 +130,30 @@ class UseIndex {
   int Count(ValueId v) const { return static_cast<int>(uses_[v].size()) + output_[v]; }
 
  private:
-  std::vector<std::vector<NodeId>> uses_;
-  std::vector<int> output_;
+  friend class PatchApplier;
+  std::vector<std::vector<NodeId>> uses_;  // each sorted
+  std::vector<int> output_;                // how often it is a graph output
 };
 
 // Structure and types: ids in range, single assignment, no cycle, arity and element types as the
 // OpDef says, params of the right type, unique names, subgraph inputs as captured. Names the
 // offending node in the error.
 Status Verify(const Graph& graph);
+// The part of it that concerns one node by itself: arity, element types, params, subgraphs.
+// inputs[i] and outputs[i]: null where absent; outputs may be empty if not known yet.
+Status VerifyNode(const Node& node, std::span<const TensorType* const> inputs,
+                  std::span<const TensorType* const> outputs);
 
 // Computes the types of all values from the inputs' (and constants). With `overrides`, graph
-// inputs get these shapes first. An error names node, operator and input shapes. Values whose
-// rank cannot be known keep no shape.
+// inputs get these shapes first (an error if there is no such input or it has another rank). An
+// error names node, operator and input shapes. Values whose rank cannot be known keep no shape.
+// Sizes that only the run can tell are symbols "_0", "_1", ... that the graph does not use yet.
+// Subgraphs get the types of what they capture and are inferred before their node.
 Status InferShapes(Graph& graph, const std::map<std::string, Shape>* overrides = nullptr);
 
-// Infers one node's outputs from concrete inputs: constants[i] null where only the type is known.
-// Used by runtimes that walk a graph with actual values.
+// Infers one node's outputs from its inputs' types: constants[i] null where only the type is
+// known; inputs[i] is ignored where the node has none. Used by runtimes that walk a graph with
+// actual values. Absent outputs get a type too. The node's subgraphs must have been inferred.
 Result<std::vector<TensorType>> InferNode(const Node& node, std::span<const TensorType> inputs,
                                           std::span<const Tensor* const> constants);
 

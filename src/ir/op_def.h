@@ -57,6 +57,10 @@ struct Cost {
   double bytes_written = 0;
 };
 
+// The error of InferContext::InputShape: nothing is wrong, but the rank is not known yet.
+Status UnknownRank();
+bool ErrorIsUnknownRank(const Status& status);
+
 // What Infer sees of a node and where it puts the answer.
 class InferContext {
  public:
@@ -85,8 +89,11 @@ class InferContext {
   // A new symbol for a size that only the run can tell: unique within the graph.
   virtual Dim FreshSymbol() = 0;
 
-  // Shape of input i; an error if even its rank is unknown (then the caller returns it, and the
-  // driver leaves the outputs' shapes unknown: ErrorIsUnknownRank tells it apart from a mistake).
+  // Shape of input i; an error if even its rank is unknown. Infer returns that error as it is
+  // (ASSIGN_OR_RETURN), and the driver leaves the outputs without a shape: ErrorIsUnknownRank
+  // tells it apart from a mistake. Their element types are those that Infer set before
+  // (SetOutput(i, {dtype, std::nullopt})), else the only type of the port, else that of the first
+  // input whose type the port allows: so set it first where this guess is wrong (Cast, Where).
   Result<Shape> InputShape(int i) const;
   DType InputType(int i) const { return input(i).dtype; }
 };
@@ -129,7 +136,7 @@ struct OpDef {
   std::span<const Port> outputs;
   std::span<const Field> fields;
   Params (*default_params)() = [] { return Params::Of(NoParams{}); };
-  // Makes a Params from fields given by name; built by MakeParams<P> (below).
+  // Makes a Params from fields given by name: BuildParams<P> (below). Null: no fields.
   Result<Params> (*build_params)(std::span<const Field> fields,
                                  std::span<const std::pair<std::string, FieldValue>> values) =
       nullptr;
@@ -164,6 +171,10 @@ Result<Params> BuildParams(std::span<const Field> fields,
   }
   return Params::Of(std::move(p));
 }
+
+// Params of an operator from fields given by name, the others at their defaults.
+Result<Params> MakeParams(const OpDef& op,
+                          std::span<const std::pair<std::string, FieldValue>> values);
 
 // Compares field by field.
 bool Equal(const OpDef& op, const Params& a, const Params& b);

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <typeindex>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -39,6 +40,7 @@ class Params {
     return *static_cast<const P*>(ptr_.get());
   }
   bool has_value() const { return ptr_ != nullptr; }
+  bool SameType(const Params& other) const { return type_ == other.type_; }
 
  private:
   friend struct Field;
@@ -70,6 +72,7 @@ struct Field {
 namespace field_internal {
 
 Status WrongType(std::string_view expected);
+Status OutOfRange(int64_t value);
 Status UnknownName(std::string_view name, std::span<const std::string_view> known);
 
 template <class M>
@@ -110,6 +113,7 @@ Status FromValue(const FieldValue& v, M& m) {
   } else if constexpr (std::is_integral_v<M>) {
     auto* i = std::get_if<int64_t>(&v);
     if (!i) return WrongType("an integer");
+    if (!std::in_range<M>(*i)) return OutOfRange(*i);
     return m = static_cast<M>(*i), Status();
   } else if constexpr (std::is_floating_point_v<M>) {
     if (auto* d = std::get_if<double>(&v)) return m = static_cast<M>(*d), Status();
@@ -123,9 +127,18 @@ Status FromValue(const FieldValue& v, M& m) {
       return m.assign(i->begin(), i->end()), Status();
     return WrongType("a list of numbers");
   } else {
-    auto* x = std::get_if<M>(&v);
-    if (!x) return WrongType("another type");
-    return m = *x, Status();
+    if (auto* x = std::get_if<M>(&v)) return m = *x, Status();
+    // An empty list is written the same way whatever its elements.
+    if constexpr (std::is_same_v<M, std::vector<std::string>>) {
+      auto* i = std::get_if<std::vector<int64_t>>(&v);
+      if (i && i->empty()) return m.clear(), Status();
+      return WrongType("a list of strings");
+    } else if constexpr (std::is_same_v<M, std::string>) {
+      return WrongType("a string");
+    } else {
+      static_assert(std::is_same_v<M, std::vector<int64_t>>, "not a field type");
+      return WrongType("a list of integers");
+    }
   }
 }
 
@@ -152,7 +165,10 @@ constexpr Field MakeField(std::string_view name, std::string_view help) {
 }
 
 // "3", "1.5", "true", "\"nearest\"", "[1, 2]": as the graph text shows it. Floats print so that
-// they read back exactly.
+// they read back exactly; one with an integral value keeps a point ("2.0"), so that it reads back
+// as a float.
 std::string ToString(const FieldValue& value);
+// A string in double quotes; quote, backslash and control characters are escaped.
+std::string Quoted(std::string_view text);
 
 }  // namespace sula
