@@ -1,0 +1,93 @@
+#include "ops/sizes.h"
+
+#include <unistd.h>
+
+namespace sula {
+namespace {
+
+uint64_t MemoryOfMachine() {
+  static const uint64_t bytes = [] {
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page)
+                                 : uint64_t{1} << 32;
+  }();
+  return bytes;
+}
+
+}  // namespace
+
+Status CheckTensorSize(DType dtype, std::span<const int64_t> dims) {
+  uint64_t bytes = SizeOf(dtype);
+  bool overflow = false, empty = false;
+  for (int64_t d : dims) {
+    if (d < 0) return InvalidModel("a tensor of sizes ", ToString(dims), " has a negative size");
+    empty |= d == 0;
+    overflow |= d != 0 && __builtin_mul_overflow(bytes, static_cast<uint64_t>(d), &bytes);
+  }
+  if (overflow || (!empty && bytes > MemoryOfMachine())) {
+    return ResourceExhausted("a tensor ", Name(dtype), ToString(dims), " would need ",
+                             overflow ? std::string("more than 2^64") : std::to_string(bytes),
+                             " bytes; this machine has ", MemoryOfMachine());
+  }
+  return {};
+}
+
+Status CheckTensorSize(DType dtype, const Shape& shape) {
+  Dims dims;
+  for (const Dim& d : shape) dims.push_back(d.TryValue().value_or(1));
+  return CheckTensorSize(dtype, dims);
+}
+
+Result<Tensor> MakeTensor(DType dtype, const Dims& dims) {
+  RETURN_IF_ERROR(CheckTensorSize(dtype, dims));
+  Tensor t(dtype, dims);
+  if (t.num_elements() > 0 && t.raw() == nullptr) {
+    return ResourceExhausted("no memory for a tensor ", Name(dtype), ToString(dims), " of ",
+                             t.bytes(), " bytes");
+  }
+  return t;
+}
+
+std::vector<Dim> AsDims(const Tensor& t) {
+  const std::vector<int64_t> ints = t.ToInts();
+  return {ints.begin(), ints.end()};
+}
+
+std::optional<std::vector<Dim>> KnownInts(const InferContext& ctx, int i) {
+  if (!ctx.HasInput(i)) return std::nullopt;
+  if (const Tensor* t = ctx.InputConstant(i); t && !IsFloat(t->dtype())) return AsDims(*t);
+  return ctx.InputContents(i);
+}
+
+std::optional<std::vector<int64_t>> KnownNumbers(const InferContext& ctx, int i) {
+  const auto dims = KnownInts(ctx, i);
+  if (!dims) return std::nullopt;
+  std::vector<int64_t> numbers;
+  for (const Dim& d : *dims) {
+    if (!d.is_const()) return std::nullopt;
+    numbers.push_back(d.value());
+  }
+  return numbers;
+}
+
+std::optional<int64_t> KnownLength(const InferContext& ctx, int i) {
+  if (!ctx.HasInput(i) || !ctx.input(i).shape) return std::nullopt;
+  return ctx.input(i).shape->NumElements().TryValue();
+}
+
+Shape FreshShape(InferContext& ctx, int64_t rank) {
+  std::vector<Dim> dims;
+  for (int64_t i = 0; i < rank; ++i) dims.push_back(ctx.FreshSymbol());
+  return Shape(std::move(dims));
+}
+
+Status InferLikeInput(InferContext& ctx) {
+  ctx.SetOutput(0, ctx.input(0));
+  return {};
+}
+
+void ForwardContents(InferContext& ctx) {
+  if (auto contents = ctx.InputContents(0)) ctx.SetOutputContents(0, std::move(*contents));
+}
+
+}  // namespace sula
