@@ -35,9 +35,15 @@ struct TensorDesc {
   int64_t num_elements() const { return NumElements(dims); }
   // From the first to one past the last element, padding between pixels included.
   size_t SpanBytes() const;
+  // "float32[1,64,56,56] channel-last", with the pixel stride where it is not the channel count.
+  std::string ToString() const;
 };
 
-// What a kernel is asked to be: a node with concrete types.
+// A desc of this type without gaps; kChannelLast needs rank >= 2.
+TensorDesc DenseDesc(DType dtype, Dims dims, Layout layout = Layout::kRowMajor);
+
+// What a kernel is asked to be: a node with concrete types. Valid during the call it is passed to
+// only: a kernel copies what it needs.
 struct KernelRequest {
   const Node* node = nullptr;
   std::span<const TensorDesc> inputs, outputs;
@@ -75,10 +81,15 @@ struct RunArgs {
   std::span<void* const> outputs;
   void* workspace = nullptr;  // workspace_bytes() of the kernel, 64-byte aligned
   Parallel parallel;
+  // Where a kernel reports an error that lies in the data (an index out of range); its outputs are
+  // then unspecified. Starts as OK. Never null in a session's run.
+  Status* status = nullptr;
 };
 
 // A node made ready: weights packed, tables computed. Immutable after Create, so that sessions of
-// one model may share it and run it at the same time.
+// one model may share it and run it at the same time. Pointers in RunArgs are aligned to the
+// element only (a view begins anywhere). A kernel touches nothing but the elements of its tensors:
+// the gap between the channels of two pixels of a view may belong to another value that is live.
 class Kernel {
  public:
   virtual ~Kernel() = default;
