@@ -50,7 +50,6 @@ int64_t NumElements(std::span<const int64_t> dims);
 // "[1,3,224,224]"
 std::string ToString(std::span<const int64_t> dims);
 inline std::string ToString(const Dims& dims) { return ToString(std::span<const int64_t>(dims)); }
-inline std::string ToString(const Dims& dims) { return ToString(std::span<const int64_t>(dims)); }
 
 // A dense row-major tensor in memory owned by somebody else.
 struct TensorView {
