@@ -26,4 +26,8 @@ struct CpuInfo {
 // at least 1.
 int AvailableCpus();
 
+// The CPU quota of the groups named in `membership` (the text of /proc/self/cgroup) and of all
+// groups above them, version 1 and 2, below `mount` (/sys/fs/cgroup); a large number without one.
+int CgroupCpuLimit(const std::string& membership, const std::string& mount);
+
 }  // namespace sula

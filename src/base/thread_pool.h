@@ -9,17 +9,20 @@ namespace sula {
 
 class ThreadPool {
  public:
-  // The process's pool. Workers start on first need, at most one fewer than AvailableCpus()
-  // (base/cpu_info.h) unless a caller asks for more; they flush denormals, spin for a bounded short
-  // time (about 50 us) between jobs, then sleep: an idle pool uses no CPU.
+  // The process's pool. Workers start on first need, as many as the largest `threads` asked for
+  // less one (callers take theirs from AvailableCpus(), base/cpu_info.h), at most kMaxThreads - 1;
+  // they flush denormals, spin for a bounded short time (about 50 us) between jobs, then sleep: an
+  // idle pool uses no CPU. Never destroyed: a process may exit, or fork, while workers sleep.
   static ThreadPool& Shared();
-  ~ThreadPool();
+  static constexpr int kMaxThreads = 256;
 
   // Calls fn(task, worker) once for each task in [0, tasks), on at most `threads` threads of which
   // the caller is one (worker 0); worker is in [0, threads). Tasks are handed out dynamically in
-  // rising order. Returns when all are done. Allocates nothing once `threads` workers have started
-  // (Reserve). Safe to call from several threads at once: when workers are busy with another
-  // caller's job the call still completes, on fewer threads. A nested call runs inline.
+  // rising order. Returns when all are done; what tasks wrote is then visible to the caller.
+  // Allocates nothing once `threads` workers have started (Reserve). Safe to call from several
+  // threads at once: when workers are busy with another caller's job, or don't wake in time, the
+  // call still completes, on fewer threads. A nested call runs inline, as worker 0. fn must not
+  // throw. Denormals are flushed to zero in tasks, and the caller's own setting is restored.
   void Run(int threads, int64_t tasks, FunctionRef<void(int64_t task, int worker)> fn);
 
   // Starts workers so that Run(threads, ...) needs to start none.
