@@ -44,7 +44,8 @@ std::string_view Name(DType t);
 // Concrete sizes of a tensor, outermost first. A scalar has none; a size may be 0.
 using Dims = std::vector<int64_t>;
 
-// Number of elements; 1 for a scalar.
+// Number of elements; 1 for a scalar. INT64_MAX if there are more than 2^60 of them or if a size is
+// negative: such a tensor cannot exist, and its bytes do not wrap around to a small number.
 int64_t NumElements(std::span<const int64_t> dims);
 
 // "[1,3,224,224]"

@@ -68,8 +68,12 @@ Result<DType> ParseDType(std::string_view name);
 class Tensor {
  public:
   Tensor() = default;  // float32, no storage: empty()
-  // Zero-filled, 64-byte aligned, with at least 64 readable bytes behind the last element.
+  // Zero-filled, 64-byte aligned, with at least 64 readable bytes behind the last element. Without
+  // sufficient memory, or with a negative size, the tensor is empty(): use Create where sizes come
+  // from a file or a caller.
   Tensor(DType dtype, Dims dims);
+  // The same with an error that names type and sizes.
+  static Result<Tensor> Create(DType dtype, Dims dims);
   // Borrows `data`, kept alive by `owner` (for example a mapped file). Never written.
   static Tensor Borrow(DType dtype, Dims dims, const void* data, std::shared_ptr<const void> owner);
   template <class T>
@@ -116,7 +120,8 @@ class Tensor {
   // The same storage under other sizes with the same number of elements.
   Tensor Reshaped(Dims dims) const;
   Tensor Clone() const;  // own storage
-  // Element i as a number, whatever the type.
+  // Element i as a number, whatever the type. AsInt of a floating-point element truncates, is 0 for
+  // NaN and the nearest int64 outside its range.
   double AsDouble(int64_t i) const;
   int64_t AsInt(int64_t i) const;
   // All elements of an integer or bool tensor.
