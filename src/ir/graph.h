@@ -135,14 +135,18 @@ class UseIndex {
   std::vector<int> output_;                // how often it is a graph output
 };
 
-// Structure and types: ids in range, single assignment, no cycle, arity and element types as the
-// OpDef says, params of the right type, unique names, subgraph inputs as captured. Names the
-// offending node in the error.
+// Structure and types: ids in range, sizes sane, single assignment, no cycle, arity and element
+// types as the OpDef says, params of the right type, unique names, subgraph inputs as captured.
+// Names the offending node in the error.
 Status Verify(const Graph& graph);
 // The part of it that concerns one node by itself: arity, element types, params, subgraphs.
 // inputs[i] and outputs[i]: null where absent; outputs may be empty if not known yet.
 Status VerifyNode(const Node& node, std::span<const TensorType* const> inputs,
                   std::span<const TensorType* const> outputs);
+
+// Known sizes must not be negative, and their bytes must be countable (below 2^56, empty tensors
+// included), so that products of sizes cannot overflow.
+Status CheckSizes(const TensorType& type);
 
 // Computes the types of all values from the inputs' (and constants). With `overrides`, graph
 // inputs get these shapes first (an error if there is no such input or it has another rank). An

@@ -53,7 +53,8 @@ class Patch {
 // Applies the patch, removes what became dead, and infers the types of the new values. The graph
 // is unchanged on error: a new node that VerifyNode or Infer refuses, a replacement of another type
 // or shape, a cycle. Of a graph that was valid before nothing else needs to be verified again.
-// A new node takes the name it asked for if the node of that name is gone by then.
+// A new value takes the name of what it replaces, a new node the name it asked for if the node of
+// that name is gone by then.
 Status Apply(Patch patch, Graph& graph);
 // The same with the graph's up-to-date uses, which it keeps so: the cost is that of the patch, not
 // that of the graph. (Only a patch whose inputs are far from what it replaces has to search.)
