@@ -2,6 +2,7 @@
 // result before writing it: y = act(x). Shared by params, Evaluate and kernels.
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "ir/params.h"
@@ -36,14 +37,21 @@ struct Activation {
 // act(x) in double.
 double Apply(const Activation& activation, double x);
 
-// Base of params structs with a fused activation; its three fields are named activation,
-// activation_a, activation_b (see kActivationFields in each family).
+// Base of params structs with a fused activation; its fields are in kActivationFields below.
 struct WithActivation {
   ActivationKind activation = ActivationKind::kNone;
   float activation_a = 0, activation_b = 0;
   Activation Fused() const { return {activation, activation_a, activation_b}; }
   void Fuse(const Activation& f) { activation = f.kind, activation_a = f.a, activation_b = f.b; }
   friend bool operator==(const WithActivation&, const WithActivation&) = default;
+};
+
+// The three fields of a params struct P derived from WithActivation, for its field list.
+template <class P>
+inline constexpr std::array<Field, 3> kActivationFields = {
+    MakeField<&WithActivation::activation, P>("activation", "applied to the result"),
+    MakeField<&WithActivation::activation_a, P>("activation_a", "the activation's first number"),
+    MakeField<&WithActivation::activation_b, P>("activation_b", "the activation's second number"),
 };
 
 }  // namespace sula

@@ -1,6 +1,7 @@
 // Convolution and transposed convolution over 1, 2 or 3 spatial axes.
 #pragma once
 
+#include "base/function_ref.h"
 #include "ir/op_def.h"
 #include "ops/activation.h"
 
@@ -45,6 +46,19 @@ Result<ConvGeometry> ResolveConv(const ConvParams& p, std::span<const int64_t> x
 // w: [C,M/group,kernel...]. `in` is the operator's input (the small side).
 Result<ConvGeometry> ResolveConvTranspose(const ConvTransposeParams& p, std::span<const int64_t> x,
                                           std::span<const int64_t> w);
+
+// The output's shape for sizes that may be symbolic; the same errors as ResolveConv.
+Result<Shape> InferConv(const ConvParams& p, const Shape& x, const Shape& w);
+Result<Shape> InferConvTranspose(const ConvTransposeParams& p, const Shape& x, const Shape& w);
+
+// The sums of products of a convolution in plain loops: for each batch n and output channel m calls
+// done(n * out_channels + m, sums) with the spatial plane's sums, which `done` may change.
+// x and w: row-major, in the shapes that gave the geometry.
+using PlaneSink = FunctionRef<void(int64_t plane, std::span<double> sums)>;
+void Convolve(const ConvGeometry& g, std::span<const double> x, std::span<const double> w,
+              PlaneSink done);
+void ConvolveTransposed(const ConvGeometry& g, std::span<const double> x, std::span<const double> w,
+                        PlaneSink done);
 
 namespace op {
 // inputs x, w, bias? [M], residual? (shape of the output); y = act(conv(x, w) + bias + residual)

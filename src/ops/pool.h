@@ -18,6 +18,11 @@ struct PoolParams {
 // ConvGeometry with out_channels = in_channels; pad_end as needed by ceil_mode.
 Result<ConvGeometry> ResolvePool(const PoolParams& p, std::span<const int64_t> x);
 
+// How many elements AveragePool counts along one spatial axis for the window at `out`; it divides
+// by the product over the axes. Without count_include_pad those inside the input; with it those
+// inside the input and the declared padding, but not what ceil_mode adds behind that.
+int64_t PoolWindowCount(const PoolParams& p, const ConvGeometry& g, int axis, int64_t out);
+
 namespace op {
 extern const OpDef kMaxPool;            // x -> y, indices?
 extern const OpDef kAveragePool;        // x -> y
