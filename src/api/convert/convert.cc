@@ -1,0 +1,169 @@
+// The public functions of sula/convert.h.
+#include "sula/convert.h"
+
+#include <filesystem>
+
+#include "api/graph_facts.h"
+#include "base/mapped_file.h"
+#include "format/model_file.h"
+#include "frontends/onnx/onnx.h"
+#include "ir/text.h"
+#include "ops/catalogue.h"
+#include "optimizer/optimizer.h"
+#include "runtime/session.h"
+
+namespace sula {
+namespace {
+
+using Doing = ConvertProgress::Stage;
+
+void Tell(const ConvertOptions& options, Doing stage, int64_t steps, std::string_view detail) {
+  if (options.on_progress) options.on_progress({stage, steps, detail});
+}
+
+int64_t FileBytes(const std::string& path) {
+  std::error_code error;
+  auto size = std::filesystem::file_size(path, error);
+  return error ? 0 : static_cast<int64_t>(size);
+}
+
+Result<std::map<std::string, Shape>> ParseShapes(const ConvertOptions& options) {
+  std::map<std::string, Shape> shapes;
+  for (const auto& [name, sizes] : options.input_shapes) {
+    std::vector<Dim> dims;
+    for (const std::string& size : sizes) {
+      Result<Dim> dim = Dim::Parse(size);
+      if (!dim || dim->TryValue().value_or(0) < 0)
+        return InvalidArgument("input shape of '", name, "': '", size,
+                               "' is neither a size (0 or more) nor a name");
+      dims.push_back(std::move(dim).value());
+    }
+    shapes.emplace(name, Shape(std::move(dims)));
+  }
+  return shapes;
+}
+
+Result<Graph> ReadSula(const std::string& path) {
+  ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
+  return ReadModelFile(std::move(file), AllOps());
+}
+
+Result<Graph> Import(std::span<const std::string> files, const ConvertOptions& options,
+                     ConvertSummary& summary) {
+  if (files.empty()) return InvalidArgument("no model file given");
+  for (const std::string& file : files) {
+    if (!std::filesystem::exists(file)) return NotFound("no such file: '", file, "'");
+    summary.source_bytes += FileBytes(file);
+  }
+  summary.source_format = DetectFormat(files[0]);
+  ASSIGN_OR_RETURN(auto shapes, ParseShapes(options));
+  Tell(options, Doing::kReading, 0, files[0]);
+  if (summary.source_format.empty())
+    return Unsupported("cannot tell the format of '", files[0],
+                       "'; sula reads .onnx and .sula models");
+  if (summary.source_format != "ONNX" && summary.source_format != "sula")
+    return Unsupported(summary.source_format, " models are not supported ('", files[0],
+                       "'); sula reads .onnx and .sula models");
+  if (files.size() > 1)
+    return InvalidArgument("an ", summary.source_format, " model is one file; ", files.size(),
+                           " were given");
+  Result<Graph> graph = summary.source_format == "ONNX"
+                            ? ImportOnnx(files[0], {.input_shapes = shapes})
+                            : ReadSula(files[0]);
+  if (!graph) return graph;
+  for (const auto& [name, shape] : shapes) RETURN_IF_ERROR(CheckIsInput(*graph, name));
+  if (summary.source_format == "sula" && !shapes.empty())
+    RETURN_IF_ERROR(InferShapes(*graph, &shapes));
+  return graph;
+}
+
+// What a user may want to know before relying on the result.
+std::vector<std::string> Warnings(const Graph& graph) {
+  std::vector<std::string> warnings;
+  for (ValueId v : graph.inputs()) {
+    const TensorType& type = graph.value(v).type;
+    if (!type.shape || !type.shape->IsConcrete())
+      warnings.push_back(StrCat("input '", graph.value(v).name, "' is ", type.ToString(),
+                                ": sizes are taken from each run's inputs"));
+  }
+  int dynamic = 0;
+  std::string first;
+  for (NodeId id : graph.TopologicalOrder()) {
+    if (!graph.node(id).op->Has(kDataDependentShape)) continue;
+    if (dynamic++ == 0) first = Describe(graph, id);
+  }
+  if (dynamic > 0)
+    warnings.push_back(StrCat(dynamic, " node", dynamic > 1 ? "s" : "",
+                              " with output sizes that depend on the data, first ", first,
+                              ": what follows is planned at run time"));
+  return warnings;
+}
+
+Result<Graph> ImportAndOptimize(std::span<const std::string> files, const ConvertOptions& options,
+                                ConvertSummary& summary) {
+  summary = {};
+  ASSIGN_OR_RETURN(Graph graph, Import(files, options, summary));
+  GraphCount before = Count(graph);
+  summary.nodes_before = before.nodes;
+  summary.multiply_adds_before = before.multiply_adds;
+
+  OptimizeOptions optimize{
+      .disabled = options.disabled_rules, .stop_after = options.stop_after, .on_step = nullptr};
+  int64_t steps = 0;
+  Tell(options, Doing::kOptimizing, 0, "");
+  if (options.on_progress)
+    optimize.on_step = [&](const std::string& step, const Graph&) {
+      Tell(options, Doing::kOptimizing, ++steps, step);
+    };
+  ASSIGN_OR_RETURN(OptimizeReport report, Optimize(graph, optimize));
+  graph.Compact();
+  if (!options.dump_ir.empty()) {
+    std::string text = Print(graph);
+    std::span<const std::byte> bytes = std::as_bytes(std::span(text));
+    RETURN_IF_ERROR(WriteFileAtomically(options.dump_ir, {&bytes, 1}));
+  }
+
+  GraphCount after = Count(graph);
+  summary.nodes_after = after.nodes;
+  summary.multiply_adds_after = after.multiply_adds;
+  summary.uncounted_nodes = after.uncounted_nodes;
+  summary.parameters = after.parameters;
+  summary.constant_bytes = after.constant_bytes;
+  summary.operators = std::move(after.operators);
+  summary.rules = std::move(report.counts);
+  summary.warnings = Warnings(graph);
+  return graph;
+}
+
+}  // namespace
+
+Result<ConvertSummary> Convert(std::span<const std::string> files, const std::string& output,
+                               const ConvertOptions& options) {
+  ConvertSummary summary;
+  ASSIGN_OR_RETURN(Graph graph, ImportAndOptimize(files, options, summary));
+  Tell(options, Doing::kWriting, 0, output);
+  RETURN_IF_ERROR(WriteModelFile(graph, output));
+  summary.file_bytes = FileBytes(output);
+  return summary;
+}
+
+Result<std::shared_ptr<const Model>> ConvertInMemory(std::span<const std::string> files,
+                                                     const ConvertOptions& options,
+                                                     ConvertSummary* summary) {
+  ConvertSummary unused;
+  ASSIGN_OR_RETURN(Graph graph, ImportAndOptimize(files, options, summary ? *summary : unused));
+  return Model::FromGraph(std::move(graph));
+}
+
+std::vector<RuleInfo> Rules() {
+  std::vector<RuleInfo> rules;
+  for (const Stage& stage : DefaultPipeline()) {
+    if (stage.pass)
+      rules.push_back({std::string(stage.pass->name), std::string(stage.pass->summary)});
+    for (const Rule* rule : stage.rules)
+      rules.push_back({std::string(rule->name), std::string(rule->summary)});
+  }
+  return rules;
+}
+
+}  // namespace sula

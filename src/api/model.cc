@@ -1,0 +1,93 @@
+// The public functions of sula/model.h.
+#include "sula/model.h"
+
+#include "api/graph_facts.h"
+#include "base/mapped_file.h"
+#include "format/model_file.h"
+#include "ops/catalogue.h"
+#include "runtime/session.h"
+
+namespace sula {
+namespace {
+
+ValueInfo Describe(const Value& value) {
+  ValueInfo info{.name = value.name,
+                 .dtype = value.type.dtype,
+                 .ranked = value.type.shape.has_value(),
+                 .dims = {},
+                 .type = value.type.ToString()};
+  if (value.type.shape)
+    for (const Dim& d : *value.type.shape) info.dims.push_back(d.TryValue().value_or(-1));
+  return info;
+}
+
+std::vector<PortInfo> Describe(std::span<const Port> ports) {
+  std::vector<PortInfo> infos;
+  for (const Port& p : ports) {
+    PortInfo& info = infos.emplace_back();
+    info = {.name = std::string(p.name),
+            .help = std::string(p.help),
+            .types = {},
+            .optional = p.arity == Arity::kOptional,
+            .variadic = p.arity == Arity::kVariadic};
+    for (int t = 0; t < kDTypeCount; ++t)
+      if (p.types & Bit(static_cast<DType>(t))) info.types.push_back(static_cast<DType>(t));
+  }
+  return infos;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Model>> LoadModel(const std::string& path,
+                                               const LoadOptions& options) {
+  ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
+  ASSIGN_OR_RETURN(Graph graph, ReadModelFile(std::move(file), AllOps(), options.check_hash));
+  return Model::FromGraph(std::move(graph));
+}
+
+Result<ModelInfo> Inspect(const Model& model, const InputShapes& shapes) {
+  Graph graph = model.graph();
+  if (!shapes.empty()) {
+    std::map<std::string, Shape> overrides;
+    for (const auto& [name, dims] : shapes) {
+      RETURN_IF_ERROR(CheckIsInput(graph, name));
+      overrides.emplace(name, Shape::Of(dims));
+    }
+    RETURN_IF_ERROR(InferShapes(graph, &overrides));
+  }
+  GraphCount count = Count(graph);
+  ModelInfo info{.name = graph.name,
+                 .metadata = graph.metadata,
+                 .inputs = {},
+                 .outputs = {},
+                 .operators = std::move(count.operators),
+                 .nodes = count.nodes,
+                 .parameters = count.parameters,
+                 .constant_bytes = count.constant_bytes,
+                 .multiply_adds = count.multiply_adds,
+                 .uncounted_nodes = count.uncounted_nodes};
+  for (ValueId v : graph.inputs()) info.inputs.push_back(Describe(graph.value(v)));
+  for (ValueId v : graph.outputs()) info.outputs.push_back(Describe(graph.value(v)));
+  return info;
+}
+
+std::vector<OperatorInfo> Operators() {
+  std::vector<OperatorInfo> infos;
+  for (const OpDef* op : AllOps()) {
+    OperatorInfo& info = infos.emplace_back();
+    info = {.name = std::string(op->name),
+            .summary = std::string(op->summary),
+            .inputs = Describe(op->inputs),
+            .outputs = Describe(op->outputs),
+            .fields = {}};
+    Params defaults = op->default_params();
+    for (const Field& f : op->fields)
+      info.fields.push_back(
+          {std::string(f.name), std::string(f.help), ToString(Field::Get(f, defaults))});
+  }
+  return infos;
+}
+
+std::string_view Version() { return SULA_VERSION; }
+
+}  // namespace sula
