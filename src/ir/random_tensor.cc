@@ -4,7 +4,8 @@ namespace sula {
 
 Tensor RandomTensor(DType dtype, const Dims& dims, uint64_t seed) {
   // SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
-  const auto next = [state = seed]() mutable {
+  uint64_t state = seed;
+  const auto next = [&] {
     uint64_t z = state += 0x9e3779b97f4a7c15;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
     z = (z ^ z >> 27) * 0x94d049bb133111eb;
