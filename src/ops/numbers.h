@@ -1,35 +1,39 @@
-// Tensor elements as one wide type, for Evaluate: read, compute in double (integers: in 64 bits),
-// write back rounded to the element type.
+// Whole tensors as vectors of one wide type, for Evaluate; see ops/elements.h for the conversions.
 #pragma once
 
 #include <span>
+#include <type_traits>
 #include <vector>
 
+#include "ops/elements.h"
 #include "tensor/tensor.h"
 
 namespace sula {
 
-// All elements of t, converted to Wide (double, int64_t or uint64_t).
+// All elements of t. Wide: double, or int64_t or uint64_t (the latter modulo 2^64).
 template <class Wide>
 std::vector<Wide> LoadAs(const Tensor& t) {
-  return DispatchDType(t.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const std::span<const T> data = t.data<T>();
-    std::vector<Wide> wide(data.size());
-    for (size_t i = 0; i < data.size(); ++i) wide[i] = static_cast<Wide>(data[i]);
-    return wide;
-  });
+  std::vector<Wide> wide(static_cast<size_t>(t.num_elements()));
+  if constexpr (std::is_same_v<Wide, double>) {
+    LoadDoubles(t.dtype(), t.raw(), 0, 1, t.num_elements(), wide.data());
+  } else {
+    static_assert(std::is_same_v<std::make_signed_t<Wide>, int64_t>);
+    LoadInts(t.dtype(), t.raw(), 0, 1, t.num_elements(), reinterpret_cast<int64_t*>(wide.data()));
+  }
+  return wide;
 }
 
-// Writes `values` into t from element `offset` on, as static_cast converts: floats round to
-// nearest, integers wrap. A double that goes to an integer type must fit it.
+// Writes `values` into t from element `offset` on; conversions as in StoreDoubles and StoreInts.
 template <class Wide>
 void StoreAs(std::span<const Wide> values, Tensor& t, int64_t offset = 0) {
-  DispatchDType(t.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    T* data = t.mutable_data<T>().data() + offset;
-    for (size_t i = 0; i < values.size(); ++i) data[i] = static_cast<T>(values[i]);
-  });
+  const int64_t n = static_cast<int64_t>(values.size());
+  if constexpr (std::is_same_v<Wide, double>) {
+    StoreDoubles(t.dtype(), values.data(), n, t.mutable_raw(), offset);
+  } else {
+    static_assert(std::is_same_v<std::make_signed_t<Wide>, int64_t>);
+    StoreInts(t.dtype(), reinterpret_cast<const int64_t*>(values.data()), n, t.mutable_raw(),
+              offset);
+  }
 }
 
 }  // namespace sula
