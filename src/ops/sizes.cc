@@ -40,12 +40,7 @@ Status CheckTensorSize(DType dtype, const Shape& shape) {
 
 Result<Tensor> MakeTensor(DType dtype, const Dims& dims) {
   RETURN_IF_ERROR(CheckTensorSize(dtype, dims));
-  Tensor t(dtype, dims);
-  if (t.num_elements() > 0 && t.raw() == nullptr) {
-    return ResourceExhausted("no memory for a tensor ", Name(dtype), ToString(dims), " of ",
-                             t.bytes(), " bytes");
-  }
-  return t;
+  return Tensor::Create(dtype, dims);
 }
 
 std::vector<Dim> AsDims(const Tensor& t) {
