@@ -1,0 +1,94 @@
+// A parsed ONNX model -> Graph: scopes, functions, inputs, outputs, refusals.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "frontends/onnx/onnx.h"
+#include "node_import.h"
+#include "onnx_subset.pb.h"
+#include "symbols.h"
+#include "tensor_reader.h"
+
+namespace sula::onnx {
+
+// The newest operator set of the default domain that is understood.
+inline constexpr int64_t kNewestOpset = 28;
+
+class Importer {
+ public:
+  // `folder`: where external data lies.
+  Importer(std::shared_ptr<const ModelProto> model, std::string folder, const OnnxOptions& options)
+      : model_(std::move(model)), tensors_(model_, std::move(folder)), options_(options) {}
+
+  Result<Graph> Run();
+
+ private:
+  // Operator set versions by domain; the default domain is "".
+  using Opsets = std::map<std::string, int64_t, std::less<>>;
+
+  // What names mean in one place: the main graph or a function's body.
+  struct Scope {
+    Graph* graph = nullptr;
+    const Opsets* opsets = nullptr;
+    std::string prefix;                    // of node and value names in inlined functions
+    const AttributeMap* caller = nullptr;  // what references to attributes refer to
+    // kNoValue: an absent optional input of a function. kRefused: has no translation.
+    std::map<std::string, ValueId, std::less<>> values;
+    std::map<std::string, const TensorProto*, std::less<>> initializers;  // read on first use
+    std::map<std::string, std::string, std::less<>> output_names;         // wanted for these values
+  };
+  // Stands for the outputs of nodes that could not be translated.
+  static constexpr ValueId kRefused = -2;
+  static constexpr int kMaxDepth = 64;           // of functions that call functions
+  static constexpr int64_t kMaxNodes = 4000000;  // after inlining: calls can multiply
+
+  using Nodes = google::protobuf::RepeatedPtrField<NodeProto>;
+  using FunctionKey = std::tuple<std::string, std::string, std::string>;  // domain, name, overload
+
+  Result<Opsets> ReadOpsets(const google::protobuf::RepeatedPtrField<Opset>& imports);
+  Status ReadFunctions();
+  Status AddInitializers(const GraphProto& proto, Scope& scope);
+  Status AddInputs(const GraphProto& proto, Scope& scope);
+  Status AddInput(const ValueInfoProto& info, Scope& scope);
+  Result<Shape> ReadShape(const ValueInfoProto& info);
+  Status AddOutputs(const GraphProto& proto, Scope& scope);
+  // Compares the types that the file declares with those that were inferred.
+  Status CheckDeclared(const GraphProto& proto, const Scope& scope);
+
+  // The nodes in an order that defines values before they are used: the file's own if possible.
+  Result<std::vector<int>> Order(const Nodes& nodes, const Scope& scope);
+  Status ImportNodes(const Nodes& nodes, Scope& scope, int depth);
+  Status ImportNode(const NodeProto& node, const std::string& name, Scope& scope, int depth);
+  Status ImportOperator(const NodeProto& node, const std::string& name, AttributeMap attributes,
+                        std::vector<ValueId> inputs, Scope& scope);
+  Status ImportCall(const FunctionProto& function, const NodeProto& node, const std::string& name,
+                    AttributeMap attributes, const std::vector<ValueId>& inputs, Scope& scope,
+                    int depth);
+
+  Result<AttributeMap> ResolveAttributes(const NodeProto& node, const Scope& scope);
+  // The value of this name; an initializer is read when first asked for.
+  Result<ValueId> Find(Scope& scope, const std::string& name);
+  Status Define(Scope& scope, const std::string& name, ValueId value);
+  // The graph's name for a value that a node defines.
+  std::string ValueName(const Scope& scope, const std::string& name) const;
+  // Notes that `what` has no translation, met at `where` ("node 'a'").
+  void Refuse(const std::string& what, const std::string& where);
+  Status Refusal() const;
+
+  std::shared_ptr<const ModelProto> model_;
+  TensorReader tensors_;
+  const OnnxOptions& options_;
+  Symbols symbols_;
+  Opsets opsets_;
+  std::map<FunctionKey, const FunctionProto*> functions_;
+  std::map<const FunctionProto*, Opsets> function_opsets_;
+  std::vector<std::pair<std::string, std::vector<std::string>>> refused_;  // what, where
+  int64_t nodes_ = 0;
+};
+
+}  // namespace sula::onnx

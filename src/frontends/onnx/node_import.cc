@@ -1,0 +1,213 @@
+#include "node_import.h"
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
+#include "base/status.h"
+
+namespace sula::onnx {
+namespace {
+
+void DropTrailing(std::vector<ValueId>& ids) {
+  while (!ids.empty() && ids.back() == kNoValue) ids.pop_back();
+}
+
+// Element types that a port does not take are a limit of sula, not a fault of the model.
+Status CheckTypes(const Graph& graph, const OpDef& op, std::span<const ValueId> inputs) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i] == kNoValue || op.inputs.empty()) continue;
+    const Port& port = op.inputs[std::min(i, op.inputs.size() - 1)];
+    DType type = graph.value(inputs[i]).type.dtype;
+    if (!(port.types & Bit(type)))
+      return Unsupported("operator ", op.name, " with element type ", Name(type), " for '",
+                         port.name, "'");
+  }
+  return {};
+}
+
+}  // namespace
+
+NodeImport::NodeImport(Graph& graph, TensorReader& tensors, const NodeProto& node, std::string name,
+                       int opset, AttributeMap attributes, std::vector<ValueId> inputs,
+                       std::vector<std::string> output_names)
+    : graph_(graph),
+      tensors_(tensors),
+      node_(node),
+      name_(std::move(name)),
+      opset_(opset),
+      attributes_(std::move(attributes)),
+      inputs_(std::move(inputs)),
+      output_names_(std::move(output_names)) {
+  DropTrailing(inputs_);
+  while (output_names_.size() > 1 && output_names_.back().empty()) output_names_.pop_back();
+  results_.assign(output_names_.size(), kNoValue);
+}
+
+std::optional<int> NodeImport::RankOf(ValueId v, std::string_view why) {
+  if (!graph_.value(v).type.shape) (void)InferShapes(graph_);  // more than the single steps knew
+  if (const auto& shape = graph_.value(v).type.shape) return shape->rank();
+  Fail(Unsupported(op_type(), ": ", why, " needs the rank of an input, which is not known"));
+  return std::nullopt;
+}
+
+bool NodeImport::Has(std::string_view name) {
+  understood_.insert(std::string(name));
+  return attributes_.find(name) != attributes_.end();
+}
+
+const AttributeProto* NodeImport::Find(std::string_view name, AttributeProto::Type type,
+                                       bool present(const AttributeProto&), std::string_view kind) {
+  if (!Has(name)) return nullptr;
+  const AttributeProto* a = attributes_.find(name)->second;
+  // Files of the first versions leave the type out; then the field that is set tells.
+  bool right = a->type() != AttributeProto::UNDEFINED ? a->type() == type : present(*a);
+  if (right) return a;
+  Fail(InvalidModel("attribute '", name, "' is not ", kind));
+  return nullptr;
+}
+
+int64_t NodeImport::Int(std::string_view name, int64_t otherwise) {
+  auto* a = Find(
+      name, AttributeProto::INT, [](auto& p) { return p.has_i(); }, "an integer");
+  return a ? a->i() : otherwise;
+}
+
+int64_t NodeImport::RequiredInt(std::string_view name) {
+  if (!Has(name)) Fail(InvalidModel("attribute '", name, "' is missing"));
+  return Int(name, 0);
+}
+
+float NodeImport::Float(std::string_view name, float otherwise) {
+  auto* a = Find(
+      name, AttributeProto::FLOAT, [](auto& p) { return p.has_f(); }, "a float");
+  return a ? a->f() : otherwise;
+}
+
+std::string NodeImport::String(std::string_view name, std::string otherwise) {
+  auto* a = Find(
+      name, AttributeProto::STRING, [](auto& p) { return p.has_s(); }, "a string");
+  return a ? a->s() : otherwise;
+}
+
+std::vector<int64_t> NodeImport::Ints(std::string_view name) {
+  auto* a = Find(
+      name, AttributeProto::INTS, [](auto&) { return true; }, "a list of integers");
+  return a ? std::vector<int64_t>(a->ints().begin(), a->ints().end()) : std::vector<int64_t>();
+}
+
+std::vector<float> NodeImport::Floats(std::string_view name) {
+  auto* a = Find(
+      name, AttributeProto::FLOATS, [](auto&) { return true; }, "a list of floats");
+  return a ? std::vector<float>(a->floats().begin(), a->floats().end()) : std::vector<float>();
+}
+
+std::optional<Tensor> NodeImport::TensorValue(std::string_view name) {
+  auto* a = Find(
+      name, AttributeProto::TENSOR, [](auto& p) { return p.has_t(); }, "a tensor");
+  if (!a) return std::nullopt;
+  Result<Tensor> t = tensors_.Read(a->t());
+  if (!t) {
+    Fail(Status(t.error()).AddContext(StrCat("attribute '", name, "'")));
+    return std::nullopt;
+  }
+  return *std::move(t);
+}
+
+const GraphProto* NodeImport::Subgraph(std::string_view name) {
+  auto* a = Find(
+      name, AttributeProto::GRAPH, [](auto& p) { return p.has_g(); }, "a graph");
+  return a ? &a->g() : nullptr;
+}
+
+std::optional<DType> NodeImport::Type(std::string_view name) {
+  int64_t type = Int(name, TensorProto::UNDEFINED);
+  if (type == TensorProto::UNDEFINED) return std::nullopt;
+  // Out of int32 is as undefined as any other unknown number.
+  Result<DType> dtype = ToDType(type == static_cast<int32_t>(type) ? static_cast<int32_t>(type)
+                                                                   : TensorProto::Type_MAX + 1);
+  if (dtype) return *dtype;
+  Fail(Status(dtype.error()).AddContext(StrCat("attribute '", name, "'")));
+  return std::nullopt;
+}
+
+ValueId NodeImport::Constant(Tensor value, std::string_view suffix) {
+  return graph_.AddConstant(HelperName(suffix), std::move(value));
+}
+
+ValueId NodeImport::Scalar(double value, DType dtype, std::string_view suffix) {
+  Tensor t(dtype, {});
+  DispatchDType(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T& element = t.mutable_data<T>()[0];
+    if constexpr (std::is_integral_v<T>) {  // a number outside the type's range becomes its end
+      using Limits = std::numeric_limits<T>;
+      if (!(value > static_cast<double>(Limits::min()))) return void(element = Limits::min());
+      if (value >= static_cast<double>(Limits::max())) return void(element = Limits::max());
+    }
+    element = static_cast<T>(value);
+  });
+  return Constant(std::move(t), suffix);
+}
+
+void NodeImport::EmitConstant(Tensor value) {
+  results_[0] = graph_.AddConstant(output_names_[0], std::move(value));
+}
+
+std::vector<ValueId> NodeImport::AddNode(const OpDef& op, Params params,
+                                         std::vector<ValueId> inputs,
+                                         std::vector<std::string> output_names, std::string name) {
+  DropTrailing(inputs);
+  if (Status s = CheckTypes(graph_, op, inputs); !s.ok()) Fail(std::move(s));
+  NodeId id = graph_.AddNode(op, std::move(params), std::move(inputs),
+                             static_cast<int>(output_names.size()), std::move(name),
+                             std::move(output_names));
+  const Node& node = graph_.node(id);
+  if (!ok()) return node.outputs;
+  // Types right away, so that later handlers can ask for them. What one node cannot know alone
+  // (sizes computed by other nodes) comes from InferShapes in the end.
+  std::vector<TensorType> types(node.inputs.size());
+  std::vector<const TensorType*> given(node.inputs.size());
+  std::vector<const Tensor*> constants(node.inputs.size());
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (node.inputs[i] == kNoValue) continue;
+    types[i] = graph_.value(node.inputs[i]).type;
+    given[i] = &types[i];
+    constants[i] = graph_.Constant(node.inputs[i]);
+  }
+  if (Status s = VerifyNode(node, given, {}); !s.ok()) {
+    Fail(std::move(s));
+    return node.outputs;
+  }
+  Result<std::vector<TensorType>> inferred = InferNode(node, types, constants);
+  if (!inferred) {
+    Fail(inferred.error());
+    return node.outputs;
+  }
+  for (size_t i = 0; i < node.outputs.size() && i < inferred->size(); ++i)
+    if (node.outputs[i] != kNoValue) graph_.value(node.outputs[i]).type = (*inferred)[i];
+  return node.outputs;
+}
+
+Status NodeImport::Translate(Handler handler) {
+  handler(*this);
+  if (!ok()) return status_;
+  for (const auto& [name, attribute] : attributes_)
+    if (!understood_.contains(name))
+      return Unsupported("attribute '", name, "' of operator ", op_type());
+  return {};
+}
+
+const OpHandler* FindHandler(std::string_view op_type) {
+  using Topic = std::span<const OpHandler> (*)();
+  static constexpr Topic kTopics[] = {ConstantHandlers, ConvHandlers,   ElementwiseHandlers,
+                                      GatherHandlers,   MatMulHandlers, MovementHandlers,
+                                      NormHandlers,     PoolHandlers,   QuantHandlers,
+                                      ReduceHandlers,   ResizeHandlers, ShapeHandlers};
+  for (Topic topic : kTopics)
+    for (const OpHandler& row : topic())
+      if (row.op_type == op_type) return &row;
+  return nullptr;
+}
+
+}  // namespace sula::onnx
