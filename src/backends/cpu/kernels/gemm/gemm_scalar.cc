@@ -1,0 +1,9 @@
+#include "backends/cpu/kernels/gemm/gemm_body.h"
+#include "backends/cpu/kernels/gemm/gemm_targets.h"
+#include "backends/cpu/simd/portable.h"
+
+namespace sula::cpu {
+
+constinit const GemmKernels kGemmScalar = MakeGemmKernels<simd::Scalar>();
+
+}  // namespace sula::cpu

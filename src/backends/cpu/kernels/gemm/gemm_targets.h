@@ -1,0 +1,10 @@
+// The variants of the GEMM kernels, each defined in a file compiled for its instruction set.
+#pragma once
+
+#include "backends/cpu/kernels/gemm/gemm.h"
+
+namespace sula::cpu {
+
+extern const GemmKernels kGemmScalar, kGemmScalar16, kGemmAvx2, kGemmAvx512;
+
+}  // namespace sula::cpu
