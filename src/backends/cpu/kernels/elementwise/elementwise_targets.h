@@ -1,0 +1,12 @@
+// The variants of the element-wise kernels, each defined in a file compiled for its instruction
+// set.
+#pragma once
+
+#include "backends/cpu/kernels/elementwise/elementwise.h"
+
+namespace sula::cpu {
+
+extern const ElementwiseKernels kElementwiseScalar, kElementwiseScalar16, kElementwiseAvx2,
+    kElementwiseAvx512;
+
+}  // namespace sula::cpu
