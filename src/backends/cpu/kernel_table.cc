@@ -1,7 +1,74 @@
 #include "backends/cpu/kernel_table.h"
 
-namespace sula {
+#include "backends/cpu/stream_kernels.h"
+#include "ops/elementwise.h"
+#include "ops/movement.h"
+#include "ops/shape_ops.h"
+#include "ops/softmax.h"
 
-std::span<const KernelEntry> CpuKernels(const OpDef&) { return {}; }
+namespace sula {
+namespace {
+
+struct Row {
+  const OpDef* op;
+  std::span<const KernelEntry> (*kernels)();
+};
+
+// Operators without a row run on the reference backend.
+constexpr Row kTable[] = {
+    {&op::kAbs, cpu::UnaryKernels},
+    {&op::kAdd, cpu::BinaryKernels},
+    {&op::kCeil, cpu::UnaryKernels},
+    {&op::kCelu, cpu::UnaryKernels},
+    {&op::kClip, cpu::UnaryKernels},
+    {&op::kConcat, cpu::MovementKernels},
+    {&op::kDepthToSpace, cpu::MovementKernels},
+    {&op::kDiv, cpu::BinaryKernels},
+    {&op::kElu, cpu::UnaryKernels},
+    {&op::kErf, cpu::UnaryKernels},
+    {&op::kExp, cpu::UnaryKernels},
+    {&op::kExpand, cpu::MovementKernels},
+    {&op::kFloor, cpu::UnaryKernels},
+    {&op::kGelu, cpu::UnaryKernels},
+    {&op::kHardSigmoid, cpu::UnaryKernels},
+    {&op::kHardSwish, cpu::UnaryKernels},
+    {&op::kLeakyRelu, cpu::UnaryKernels},
+    {&op::kLog, cpu::UnaryKernels},
+    {&op::kLogSoftmax, cpu::SoftmaxKernels},
+    {&op::kMax, cpu::BinaryKernels},
+    {&op::kMin, cpu::BinaryKernels},
+    {&op::kMish, cpu::UnaryKernels},
+    {&op::kMul, cpu::BinaryKernels},
+    {&op::kNeg, cpu::UnaryKernels},
+    {&op::kPRelu, cpu::BinaryKernels},
+    {&op::kPad, cpu::MovementKernels},
+    {&op::kReciprocal, cpu::UnaryKernels},
+    {&op::kRelu, cpu::UnaryKernels},
+    {&op::kRound, cpu::UnaryKernels},
+    {&op::kSelu, cpu::UnaryKernels},
+    {&op::kSigmoid, cpu::UnaryKernels},
+    {&op::kSign, cpu::UnaryKernels},
+    {&op::kSlice, cpu::MovementKernels},
+    {&op::kSoftmax, cpu::SoftmaxKernels},
+    {&op::kSoftplus, cpu::UnaryKernels},
+    {&op::kSoftsign, cpu::UnaryKernels},
+    {&op::kSpaceToDepth, cpu::MovementKernels},
+    {&op::kSplit, cpu::MovementKernels},
+    {&op::kSqrt, cpu::UnaryKernels},
+    {&op::kSub, cpu::BinaryKernels},
+    {&op::kSwish, cpu::UnaryKernels},
+    {&op::kTanh, cpu::UnaryKernels},
+    {&op::kThresholdedRelu, cpu::UnaryKernels},
+    {&op::kTile, cpu::MovementKernels},
+    {&op::kTranspose, cpu::MovementKernels},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> CpuKernels(const OpDef& op) {
+  for (const Row& row : kTable)
+    if (row.op == &op) return row.kernels();
+  return {};
+}
 
 }  // namespace sula
