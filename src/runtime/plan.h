@@ -1,0 +1,54 @@
+// A plan: a graph made ready for one set of input shapes. Memory is acquired, kernels are created,
+// and what is left is a flat list of commands.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "backend/backend.h"
+#include "ir/graph.h"
+#include "sula/session.h"
+
+namespace sula {
+
+struct PlanOptions {
+  int threads = 1;
+  size_t max_bytes = 0;  // 0: no limit
+};
+
+class Plan {
+ public:
+  // input_types: concrete, in graph order (ConcreteInputTypes). The backends must outlive the plan;
+  // the first one does layout copies and owns the memory, the last one takes every node. All must
+  // address the host's memory. Errors name node, operator and shapes.
+  static Result<std::unique_ptr<Plan>> Make(const Graph& model,
+                                            const std::vector<TensorType>& input_types,
+                                            std::span<Backend* const> backends,
+                                            const PlanOptions& options);
+  ~Plan();
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  // See Session. Sizes of outputs that depend on the data are empty before the first run.
+  const Dims& input_dims(int i) const;
+  const Dims& output_dims(int i) const;
+  bool output_is_dynamic(int i) const;
+  void* input_data(int i);
+  const void* output_data(int i) const;
+  // Null returns to the plan's own memory. BindOutput: not for outputs of dynamic size.
+  void BindInput(int i, const void* data);
+  void BindOutput(int i, void* data);
+  void Unbind();  // all of them
+
+  Status Run(bool profile);
+  const PlanReport& report() const;
+
+ private:
+  friend class PlanBuilder;
+  struct Impl;
+  explicit Plan(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sula

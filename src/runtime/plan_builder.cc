@@ -1,0 +1,365 @@
+// From a schedule to a plan: kernels, memory, commands.
+#include <algorithm>
+#include <map>
+
+#include "base/aligned_buffer.h"
+#include "ops/catalogue.h"
+#include "runtime/plan.h"
+#include "runtime/plan_impl.h"
+#include "runtime/prepare/concrete.h"
+#include "runtime/prepare/memory_plan.h"
+#include "runtime/prepare/schedule.h"
+
+namespace sula {
+
+class PlanBuilder {
+ public:
+  PlanBuilder(std::span<Backend* const> backends, const PlanOptions& options)
+      : options_(options), plan_(std::make_unique<Plan::Impl>()) {
+    plan_->backends.assign(backends.begin(), backends.end());
+    plan_->threads = options.threads;
+  }
+
+  Result<std::unique_ptr<Plan>> Build(const Graph& model,
+                                      const std::vector<TensorType>& input_types) {
+    ASSIGN_OR_RETURN(ConcreteGraph concrete, MakeConcrete(model, input_types));
+    ASSIGN_OR_RETURN(s_, ChooseSchemes(concrete, plan_->backends, {options_.threads}));
+    ForwardCopies(s_);
+    if (kPadPixels) PadPixels(s_);
+    ReuseInPlace(s_);
+    plan_->graph = std::move(concrete.graph);
+    RETURN_IF_ERROR(CreateKernels());
+    RETURN_IF_ERROR(PlaceBlocks());
+    RETURN_IF_ERROR(FillConstants());
+    MakeCommands();
+    MakePorts();
+    DropConstants();
+    return std::unique_ptr<Plan>(new Plan(std::move(plan_)));
+  }
+
+ private:
+  // Off until it has been measured with the kernels that there are.
+  static constexpr bool kPadPixels = false;
+
+  const Graph& graph() const { return plan_->graph; }
+
+  TensorDesc DescOf(const FormUse& use) const { return use.form < 0 ? TensorDesc{} : s_.Desc(use); }
+  std::vector<TensorDesc> DescsOf(const std::vector<FormUse>& uses) const {
+    std::vector<TensorDesc> descs;
+    for (const FormUse& use : uses) descs.push_back(DescOf(use));
+    return descs;
+  }
+
+  // ---- kernels
+  Status CreateKernels() {
+    kernels_.assign(s_.steps.size(), nullptr);
+    reads_.assign(s_.storages.size(), false);
+    for (size_t i = 0; i < s_.steps.size(); ++i) {
+      Step& step = s_.steps[i];
+      if (Status status = Prepare(step, i); !status.ok())
+        return std::move(status).AddContext(Describe(graph(), step.node));
+      Report(step);
+    }
+    return {};
+  }
+
+  Status Prepare(Step& step, size_t index) {
+    if (step.kind != Step::Kind::kKernel) {
+      if (step.kind != Step::Kind::kAlias)
+        for (const FormUse& use : step.inputs) MarkRead(use);
+      return {};
+    }
+    const std::vector<TensorDesc> inputs = DescsOf(step.inputs), outputs = DescsOf(step.outputs);
+    const bool nothing = std::all_of(outputs.begin(), outputs.end(), [](const TensorDesc& d) {
+      return !d.present || d.num_elements() == 0;
+    });
+    if (nothing && !graph().node(step.node).op->Has(kImpure)) return {};
+    const Node& node = graph().node(step.node);
+    std::vector<const Tensor*> constants;
+    for (ValueId v : node.inputs) constants.push_back(graph().Constant(v));
+    ASSIGN_OR_RETURN(
+        std::unique_ptr<Kernel> kernel,
+        step.backend->Create(*step.entry, {&node, inputs, outputs, constants, options_.threads}));
+    for (size_t i = 0; i < step.inputs.size(); ++i) {
+      if (constants[i] && !kernel->ReadsConstant(static_cast<int>(i)))
+        step.inputs[i].form = -1;
+      else
+        MarkRead(step.inputs[i]);
+    }
+    step.report.workspace_bytes = kernel->workspace_bytes();
+    step.report.constant_bytes = kernel->constant_bytes();
+    step.report.detail = kernel->Detail();
+    plan_->report.constant_bytes += kernel->constant_bytes();
+    kernels_[index] = kernel.get();
+    plan_->kernels.push_back(std::move(kernel));
+    return {};
+  }
+
+  void MarkRead(const FormUse& use) {
+    if (use.form >= 0) reads_[s_.forms[use.form].storage] = true;
+  }
+
+  // Completes the report of a step; called while its constant inputs still have forms or, for
+  // those a kernel does not read, from the node.
+  void Report(Step& step) {
+    NodeReport& report = step.report;
+    if (step.node == kNoNode) {
+      report.inputs = {s_.Desc(step.inputs[0]).ToString()};
+      report.outputs = {s_.Desc(step.outputs[0]).ToString()};
+      const size_t bytes = s_.Desc(step.inputs[0]).SpanBytes();
+      report.bytes = 2.0 * static_cast<double>(bytes);
+      return;
+    }
+    const Node& node = graph().node(step.node);
+    const auto describe = [&](const std::vector<ValueId>& values, const std::vector<FormUse>& uses,
+                              std::vector<TensorType>& types) {
+      std::vector<std::string> texts;
+      for (size_t i = 0; i < values.size(); ++i) {
+        types.push_back(values[i] == kNoValue ? TensorType{} : graph().value(values[i]).type);
+        if (values[i] == kNoValue)
+          texts.push_back("absent");
+        else if (i < uses.size() && uses[i].form >= 0)
+          texts.push_back(s_.Desc(uses[i]).ToString());
+        else
+          texts.push_back(types.back().ToString());
+      }
+      return texts;
+    };
+    std::vector<TensorType> inputs, outputs;
+    report.inputs = describe(node.inputs, step.inputs, inputs);
+    report.outputs = describe(node.outputs, step.outputs, outputs);
+    if (step.kind == Step::Kind::kAlias) return;
+    Cost cost;
+    if (node.op->cost) {
+      cost = node.op->cost(node, inputs, outputs);
+    } else {
+      cost.bytes_read = Bytes(inputs);
+      cost.bytes_written = Bytes(outputs);
+    }
+    report.flops = cost.flops;
+    report.bytes = cost.bytes_read + cost.bytes_written;
+  }
+
+  static double Bytes(std::span<const TensorType> types) {
+    double bytes = 0;
+    for (const TensorType& type : types) {
+      if (!type.shape) continue;
+      if (const auto dims = type.shape->TryConcrete())
+        bytes += static_cast<double>(NumElements(*dims)) * static_cast<double>(SizeOf(type.dtype));
+    }
+    return bytes;
+  }
+
+  // ---- memory
+  Status PlaceBlocks() {
+    MeasureBlocks();
+    const std::vector<Lifetime> lifetimes = Lifetimes(s_);
+    std::vector<MemoryRequest> requests;
+    std::vector<int> owners;  // a storage, or -1 - step for a workspace
+    for (size_t b = 0; b < s_.storages.size(); ++b) {
+      if (s_.storages[b].place != Place::kArena || lifetimes[b].last < 0) continue;
+      requests.push_back({block_bytes_[b], lifetimes[b].first, lifetimes[b].last});
+      owners.push_back(static_cast<int>(b));
+    }
+    for (size_t i = 0; i < s_.steps.size(); ++i) {
+      const int step = static_cast<int>(i);
+      if (!kernels_[i] || s_.steps[i].report.workspace_bytes == 0) continue;
+      requests.push_back({s_.steps[i].report.workspace_bytes, step, step});
+      owners.push_back(-1 - step);
+    }
+    const MemoryPlan layout = PlanMemory(requests, kAlignment);
+    PlanReport& report = plan_->report;
+    report.arena_bytes = layout.peak_bytes;
+    report.lower_bound_bytes = layout.lower_bound_bytes;
+    report.threads = options_.threads;
+    RETURN_IF_ERROR(CheckLimit());
+
+    plan_->blocks.assign(s_.storages.size(), nullptr);
+    workspaces_.assign(s_.steps.size(), nullptr);
+    ASSIGN_OR_RETURN(std::byte * arena, Acquire(layout.peak_bytes, StorageKind::kDynamic));
+    for (size_t r = 0; r < requests.size(); ++r) {
+      std::byte* const at = arena + layout.offsets[r];
+      const bool workspace = owners[r] < 0;
+      if (workspace)
+        workspaces_[-1 - owners[r]] = at;
+      else
+        plan_->blocks[owners[r]] = at;
+      report.placements.push_back({workspace ? s_.steps[-1 - owners[r]].report.name + " workspace"
+                                             : block_names_[owners[r]],
+                                   layout.offsets[r], requests[r].bytes, requests[r].first,
+                                   requests[r].last});
+    }
+    for (size_t b = 0; b < s_.storages.size(); ++b) {
+      if (s_.storages[b].place != Place::kInput && s_.storages[b].place != Place::kOutput) continue;
+      ASSIGN_OR_RETURN(plan_->blocks[b], Acquire(block_bytes_[b], StorageKind::kSeparate));
+    }
+    return {};
+  }
+
+  void MeasureBlocks() {
+    block_bytes_.assign(s_.storages.size(), 0);
+    block_names_.resize(s_.storages.size());
+    for (const Form& f : s_.forms) {
+      const size_t end = static_cast<size_t>(f.at.offset + Extent(f.dims, f.at.strides));
+      size_t& bytes = block_bytes_[f.storage];
+      bytes = std::max(bytes, end * SizeOf(f.dtype));
+      if (f.base < 0) {
+        std::string& name = block_names_[f.storage];
+        name += (name.empty() ? "" : " ") + graph().value(f.value).name;
+      }
+    }
+  }
+
+  Result<std::byte*> Acquire(size_t bytes, StorageKind kind) {
+    ASSIGN_OR_RETURN(const DeviceBuffer buffer, plan_->backends[0]->AcquireBuffer(bytes, kind));
+    plan_->buffers.push_back(buffer);
+    return static_cast<std::byte*>(buffer.data);
+  }
+
+  Status CheckLimit() {
+    size_t ports = 0, constants = plan_->report.constant_bytes;
+    for (size_t b = 0; b < s_.storages.size(); ++b) {
+      const Place place = s_.storages[b].place;
+      if (place == Place::kInput || place == Place::kOutput) ports += block_bytes_[b];
+      if (place == Place::kConstant && reads_[b]) constants += block_bytes_[b];
+    }
+    plan_->report.constant_bytes = constants;
+    const size_t need = plan_->report.arena_bytes + constants + ports;
+    if (options_.max_bytes == 0 || need <= options_.max_bytes) return {};
+    return ResourceExhausted("the plan needs ", need, " bytes (", plan_->report.arena_bytes,
+                             " for activations, ", constants, " for weights, ", ports,
+                             " for inputs and outputs), allowed are ", options_.max_bytes);
+  }
+
+  Status FillConstants() {
+    for (const Form& f : s_.forms) {
+      const Storage& storage = s_.storages[f.storage];
+      if (storage.place != Place::kConstant || f.base >= 0 || !reads_[f.storage]) continue;
+      const std::shared_ptr<const Tensor>& tensor = graph().value(f.value).constant;
+      if (storage.layout == Layout::kRowMajor) {
+        // Commands only read it.
+        plan_->blocks[f.storage] = const_cast<std::byte*>(tensor->raw());
+        plan_->constants.push_back(tensor);
+        continue;
+      }
+      ASSIGN_OR_RETURN(std::byte * data, Acquire(block_bytes_[f.storage], StorageKind::kStatic));
+      RETURN_IF_ERROR(plan_->backends[0]->CopyBuffer(DenseDesc(f.dtype, f.dims), tensor->raw(),
+                                                     DenseDesc(f.dtype, f.dims, storage.layout),
+                                                     data, Parallel(options_.threads)));
+      plan_->blocks[f.storage] = data;
+    }
+    return {};
+  }
+
+  // ---- commands
+  void MakeCommands() {
+    plan_->block_pointers.resize(s_.storages.size());
+    for (size_t i = 0; i < s_.steps.size(); ++i) {
+      Step& step = s_.steps[i];
+      const int report = static_cast<int>(plan_->report.nodes.size());
+      plan_->report.nodes.push_back(std::move(step.report));
+      if (step.kind == Step::Kind::kAlias) continue;
+      if (step.kind == Step::Kind::kKernel && !kernels_[i]) continue;  // has nothing to write
+      Command command;
+      command.report = report;
+      command.backend = step.backend;
+      command.inputs = AddPointers(step.inputs);
+      command.outputs = AddPointers(step.outputs);
+      if (step.kind == Step::Kind::kKernel) {
+        command.kernel = kernels_[i];
+        command.workspace = workspaces_[i];
+      } else if (step.kind == Step::Kind::kCopy) {
+        command.kind = Command::Kind::kCopy;
+        command.detail = static_cast<int>(plan_->copies.size());
+        plan_->copies.push_back({s_.Desc(step.inputs[0]), s_.Desc(step.outputs[0])});
+      } else {
+        command.kind = Command::Kind::kDynamic;
+        command.detail = static_cast<int>(plan_->dynamics.size());
+        plan_->dynamics.push_back({step.node, DescsOf(step.inputs), DescsOf(step.outputs), {}});
+      }
+      plan_->commands.push_back(command);
+    }
+    plan_->tensors.resize(graph().value_slots());
+    FindLastReaders();
+  }
+
+  PointerRange AddPointers(const std::vector<FormUse>& uses) {
+    const PointerRange range{static_cast<int>(plan_->pointers.size()),
+                             static_cast<int>(uses.size())};
+    for (const FormUse& use : uses) {
+      if (use.form < 0) {
+        plan_->pointers.push_back(nullptr);
+        plan_->origins.emplace_back();
+        continue;
+      }
+      const Form& f = s_.forms[use.form];
+      const PointerOrigin origin{f.storage, static_cast<size_t>(f.at.offset) * SizeOf(f.dtype)};
+      void* const base = plan_->blocks[f.storage];
+      plan_->block_pointers[f.storage].push_back(static_cast<int>(plan_->pointers.size()));
+      plan_->pointers.push_back(base ? static_cast<std::byte*>(base) + origin.offset : nullptr);
+      plan_->origins.push_back(origin);
+    }
+    return range;
+  }
+
+  void FindLastReaders() {
+    std::map<ValueId, DynamicCommand*> last;
+    for (DynamicCommand& dynamic : plan_->dynamics) {
+      const Node& node = graph().node(dynamic.node);
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        const ValueId v = node.inputs[i];
+        if (v != kNoValue && !dynamic.inputs[i].present && !graph().IsOutput(v)) last[v] = &dynamic;
+      }
+    }
+    for (const auto& [v, dynamic] : last)
+      if (!graph().Constant(v)) dynamic->release.push_back(v);
+  }
+
+  void MakePorts() {
+    for (ValueId v : graph().inputs()) plan_->inputs.push_back(MakePort(v));
+    for (ValueId v : graph().outputs()) plan_->outputs.push_back(MakePort(v));
+    for (size_t b = 0; b < s_.storages.size(); ++b) {
+      const Storage& storage = s_.storages[b];
+      if (storage.place != Place::kInput && storage.place != Place::kOutput) continue;
+      PlanPort& port =
+          (storage.place == Place::kInput ? plan_->inputs : plan_->outputs)[storage.index];
+      port.block = static_cast<int>(b);
+      port.own = plan_->blocks[b];
+    }
+  }
+
+  PlanPort MakePort(ValueId v) const {
+    PlanPort port;
+    port.value = v;
+    port.dims = KnownDims(graph().value(v)).value_or(Dims());
+    return port;
+  }
+
+  // Originals that were packed, or folded into others, are needed no more.
+  void DropConstants() {
+    std::vector<bool> needed(graph().value_slots(), false);
+    for (const DynamicCommand& dynamic : plan_->dynamics)
+      for (ValueId v : graph().node(dynamic.node).inputs)
+        if (v != kNoValue) needed[v] = true;
+    for (ValueId v = 0; v < graph().value_slots(); ++v)
+      if (!needed[v]) plan_->graph.value(v).constant.reset();
+  }
+
+  const PlanOptions& options_;
+  std::unique_ptr<Plan::Impl> plan_;
+  Schedule s_;
+  std::vector<const Kernel*> kernels_;    // by step; null: not a kernel, or nothing to do
+  std::vector<std::byte*> workspaces_;    // by step
+  std::vector<bool> reads_;               // by storage: some command reads it
+  std::vector<size_t> block_bytes_;       // by storage
+  std::vector<std::string> block_names_;  // by storage: the values in it
+};
+
+Result<std::unique_ptr<Plan>> Plan::Make(const Graph& model,
+                                         const std::vector<TensorType>& input_types,
+                                         std::span<Backend* const> backends,
+                                         const PlanOptions& options) {
+  return PlanBuilder(backends, options).Build(model, input_types);
+}
+
+}  // namespace sula

@@ -1,0 +1,101 @@
+#include "runtime/prepare/memory_plan.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <numeric>
+
+#include "base/aligned_buffer.h"
+
+namespace sula {
+namespace {
+
+size_t LowerBound(std::span<const MemoryRequest> requests, size_t alignment) {
+  std::map<int, std::pair<size_t, size_t>> changes;  // step -> bytes that begin, that have ended
+  for (const MemoryRequest& r : requests) {
+    const size_t bytes = AlignUp(r.bytes, alignment);
+    changes[r.first].first += bytes;
+    changes[r.last + 1].second += bytes;
+  }
+  size_t live = 0, peak = 0;
+  for (const auto& [step, change] : changes) {
+    live = live - change.second + change.first;
+    peak = std::max(peak, live);
+  }
+  return peak;
+}
+
+// A placed request, in the order of offsets.
+struct Placed {
+  size_t begin, end;
+  int first, last;
+};
+
+// Places requests one after the other in `order`, each into a gap between those placed before that
+// are live at the same time: the tightest one (best fit) or the lowest (first fit).
+MemoryPlan Pack(std::span<const MemoryRequest> requests, std::span<const int> order,
+                size_t alignment, bool tightest) {
+  MemoryPlan plan;
+  plan.offsets.assign(requests.size(), 0);
+  std::vector<Placed> placed;
+  placed.reserve(requests.size());
+  for (int i : order) {
+    const MemoryRequest& r = requests[i];
+    const size_t bytes = AlignUp(r.bytes, alignment);
+    if (bytes == 0) continue;
+    size_t top = 0, best = 0, best_gap = std::numeric_limits<size_t>::max();
+    for (const Placed& p : placed) {
+      if (p.last < r.first || r.last < p.first) continue;
+      if (p.begin >= top + bytes && p.begin - top < best_gap) {
+        best = top;
+        best_gap = p.begin - top;
+        if (!tightest) break;
+      }
+      top = std::max(top, p.end);
+    }
+    if (best_gap == std::numeric_limits<size_t>::max()) best = top;
+    plan.offsets[i] = best;
+    plan.peak_bytes = std::max(plan.peak_bytes, best + bytes);
+    const Placed entry{best, best + bytes, r.first, r.last};
+    const auto at =
+        std::upper_bound(placed.begin(), placed.end(), entry,
+                         [](const Placed& a, const Placed& b) { return a.begin < b.begin; });
+    placed.insert(at, entry);
+  }
+  return plan;
+}
+
+}  // namespace
+
+MemoryPlan PlanMemory(std::span<const MemoryRequest> requests, size_t alignment) {
+  const size_t lower_bound = LowerBound(requests, alignment);
+  MemoryPlan best;
+  best.peak_bytes = std::numeric_limits<size_t>::max();
+
+  auto length = [&](int i) {
+    return static_cast<double>(requests[i].last - requests[i].first + 1);
+  };
+  auto bytes = [&](int i) { return static_cast<double>(requests[i].bytes); };
+  // Requests in rising order of a key, each followed by a second key for ties.
+  using Key = std::pair<double, double>;
+  auto attempt = [&](auto key) {
+    std::vector<int> order(requests.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::vector<Key> keys(requests.size());
+    for (size_t i = 0; i < requests.size(); ++i) keys[i] = key(static_cast<int>(i));
+    std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return keys[a] < keys[b]; });
+    for (bool tightest : {true, false}) {
+      if (best.peak_bytes == lower_bound) return;
+      MemoryPlan plan = Pack(requests, order, alignment, tightest);
+      if (plan.peak_bytes < best.peak_bytes) best = std::move(plan);
+    }
+  };
+  attempt([&](int i) { return Key{-bytes(i), -length(i)}; });
+  attempt([&](int i) { return Key{-bytes(i) * length(i), -bytes(i)}; });
+  attempt([&](int i) { return Key{-length(i), -bytes(i)}; });
+  attempt([&](int i) { return Key{requests[i].first, -bytes(i)}; });
+  best.lower_bound_bytes = lower_bound;
+  return best;
+}
+
+}  // namespace sula

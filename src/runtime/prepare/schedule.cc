@@ -1,0 +1,138 @@
+#include "runtime/prepare/schedule.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace sula {
+namespace {
+
+constexpr uint8_t Bit(Layout layout) {
+  return static_cast<uint8_t>(1u << static_cast<int>(layout));
+}
+constexpr Layout Other(Layout layout) {
+  return layout == Layout::kRowMajor ? Layout::kChannelLast : Layout::kRowMajor;
+}
+
+}  // namespace
+
+int Schedule::AddStorage(Place place, int index, Layout layout) {
+  storages.push_back({place, index, layout});
+  return static_cast<int>(storages.size()) - 1;
+}
+
+int Schedule::AddRoot(ValueId value, DType dtype, const Dims& dims, Layout layout, int storage) {
+  Form form;
+  form.value = value;
+  form.dtype = dtype;
+  form.dims = dims;
+  form.storage = storage;
+  form.at.strides = StridesOf(dims, layout);
+  form.layout = layout;
+  forms.push_back(std::move(form));
+  return static_cast<int>(forms.size()) - 1;
+}
+
+int Schedule::AddDerived(ValueId value, const Dims& dims, int base, Derive derive) {
+  std::optional<Strided> at = derive(forms[base].at);
+  if (!at) return -1;
+  Form form = forms[base];
+  form.value = value;
+  form.dims = dims;
+  form.at = *std::move(at);
+  form.used = 0;
+  form.base = base;
+  form.derive = std::move(derive);
+  if (!FitLayout(form.dtype, dims, form.at.strides, form.layout)) {
+    form.layout = Other(form.layout);
+    if (!FitLayout(form.dtype, dims, form.at.strides, form.layout)) return -1;
+  }
+  forms.push_back(std::move(form));
+  return static_cast<int>(forms.size()) - 1;
+}
+
+std::optional<TensorDesc> Schedule::DescIn(int form, Layout layout) const {
+  const Form& f = forms[form];
+  return FitLayout(f.dtype, f.dims, f.at.strides, layout);
+}
+
+TensorDesc Schedule::Desc(const FormUse& use) const {
+  std::optional<TensorDesc> desc = DescIn(use.form, use.layout);
+  SULA_CHECK(desc.has_value());
+  return *std::move(desc);
+}
+
+FormUse Schedule::AnyUse(int form) const {
+  const Layout layout = forms[form].layout;
+  return {form, DescIn(form, layout) ? layout : Other(layout)};
+}
+
+void Schedule::MarkUsed(const FormUse& use) {
+  if (use.form >= 0) forms[use.form].used |= Bit(use.layout);
+}
+
+int64_t Schedule::StorageElements(int storage) const {
+  int64_t elements = 0;
+  for (const Form& f : forms)
+    if (f.storage == storage)
+      elements = std::max(elements, f.at.offset + Extent(f.dims, f.at.strides));
+  return elements;
+}
+
+int Schedule::RootOf(int form) const {
+  while (forms[form].base >= 0) form = forms[form].base;
+  return form;
+}
+
+bool Schedule::TryMove(int root, int base, Derive derive, const Strided& at) {
+  const int storage = forms[root].storage;
+  std::vector<int> members;
+  for (size_t f = 0; f < forms.size(); ++f)
+    if (forms[f].storage == storage) members.push_back(static_cast<int>(f));
+
+  // New positions, each after its base's.
+  std::unordered_map<int, Strided> moved = {{root, at}};
+  std::vector<int> chain;
+  for (int member : members) {
+    chain.clear();
+    for (int f = member; !moved.contains(f); f = forms[f].base) chain.push_back(f);
+    for (; !chain.empty(); chain.pop_back()) {
+      const Form& f = forms[chain.back()];
+      std::optional<Strided> next = f.derive(moved.at(f.base));
+      if (!next) return false;
+      moved.emplace(chain.back(), *std::move(next));
+    }
+  }
+  for (const auto& [f, strided] : moved)
+    for (Layout layout : {Layout::kRowMajor, Layout::kChannelLast})
+      if ((forms[f].used & Bit(layout)) &&
+          !FitLayout(forms[f].dtype, forms[f].dims, strided.strides, layout))
+        return false;
+
+  for (auto& [f, strided] : moved) {
+    forms[f].at = std::move(strided);
+    if (base >= 0) forms[f].storage = forms[base].storage;
+  }
+  forms[root].base = base;
+  forms[root].derive = std::move(derive);
+  return true;
+}
+
+std::vector<Lifetime> Lifetimes(const Schedule& schedule) {
+  std::vector<Lifetime> lifetimes(schedule.storages.size(),
+                                  {static_cast<int>(schedule.steps.size()), -1});
+  for (size_t i = 0; i < schedule.steps.size(); ++i) {
+    const Step& step = schedule.steps[i];
+    if (step.kind == Step::Kind::kAlias) continue;
+    for (const auto* uses : {&step.inputs, &step.outputs}) {
+      for (const FormUse& use : *uses) {
+        if (use.form < 0) continue;
+        Lifetime& life = lifetimes[schedule.forms[use.form].storage];
+        life.first = std::min(life.first, static_cast<int>(i));
+        life.last = std::max(life.last, static_cast<int>(i));
+      }
+    }
+  }
+  return lifetimes;
+}
+
+}  // namespace sula

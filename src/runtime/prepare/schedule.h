@@ -1,0 +1,132 @@
+// The schedule of a plan while it is being made: which steps run in which order, and where the
+// values they read and write lie.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "runtime/prepare/concrete.h"
+#include "runtime/prepare/views.h"
+#include "sula/session.h"
+
+namespace sula {
+
+enum class Place : uint8_t {
+  kArena,     // planned memory, shared by values that are not live at the same time
+  kInput,     // memory of graph input `index`
+  kOutput,    // memory of graph output `index`
+  kConstant,  // known before the run; read only
+};
+
+// A block of memory that one or more forms lie in.
+struct Storage {
+  Place place = Place::kArena;
+  int index = 0;
+  Layout layout = Layout::kRowMajor;  // kConstant: how the block is to be filled
+};
+
+// How a form's position follows from that of the form it is part or view of; nothing if the base
+// lies in a way that does not allow it.
+using Derive = std::function<std::optional<Strided>(const Strided& base)>;
+
+// One way in which a value lies in memory. A value may have several: its row-major form and a
+// channel-last copy, for instance.
+struct Form {
+  ValueId value = kNoValue;
+  DType dtype = DType::kFloat32;
+  Dims dims;
+  int storage = 0;
+  Strided at;
+  Layout layout = Layout::kRowMajor;  // the description that kernels without a wish get
+  uint8_t used = 0;                   // layouts (bits) by which steps read or write it
+  int base = -1;                      // the form it derives from, in the same storage
+  Derive derive;                      // set where base is
+};
+
+struct FormUse {
+  int form = -1;  // -1: absent, or a value of dynamic size
+  Layout layout = Layout::kRowMajor;
+};
+
+struct Step {
+  enum class Kind {
+    kKernel,
+    kCopy,     // between two forms of one value
+    kAlias,    // nothing to run: outputs are views of the input, or parts of the output its inputs
+    kDynamic,  // evaluated at run time; inputs and outputs may be of unknown size
+  };
+  Kind kind = Kind::kKernel;
+  NodeId node = kNoNode;  // kNoNode: a copy
+  Backend* backend = nullptr;
+  const KernelEntry* entry = nullptr;
+  std::vector<FormUse> inputs, outputs;  // by port
+  NodeReport report;                     // what is known so far
+};
+
+class Schedule {
+ public:
+  std::vector<Storage> storages;
+  std::vector<Form> forms;
+  std::vector<Step> steps;
+
+  int AddStorage(Place place, int index = 0, Layout layout = Layout::kRowMajor);
+  // A form that fills a storage of its own, without gaps.
+  int AddRoot(ValueId value, DType dtype, const Dims& dims, Layout layout, int storage);
+  // A form of `value` derived from `base`. Null (-1) if it cannot be described in any layout.
+  int AddDerived(ValueId value, const Dims& dims, int base, Derive derive);
+
+  // The form's description in that layout, if it has one.
+  std::optional<TensorDesc> DescIn(int form, Layout layout) const;
+  // Its description in a layout it was found to have; SULA_CHECK otherwise.
+  TensorDesc Desc(const FormUse& use) const;
+  // The layout of the form that comes first: its own, else the other one.
+  FormUse AnyUse(int form) const;
+  void MarkUsed(const FormUse& use);
+
+  // Elements from the beginning of the storage to the end of its last form.
+  int64_t StorageElements(int storage) const;
+  // The form without base of a storage.
+  int RootOf(int form) const;
+
+  // Moves a root, with all forms derived from it, to `at` in the storage of form `base`, from which
+  // it follows by `derive`; or, with base -1, to `at` in its own storage. False, and no change, if
+  // a form could no longer be described in a layout it is used in.
+  bool TryMove(int root, int base, Derive derive, const Strided& at);
+};
+
+struct SchemeOptions {
+  int threads = 1;
+};
+
+// Chooses layouts and kernels: walks the nodes in order and takes for each the cheapest candidate
+// of all backends (earlier backends and entries first at equal cost), where the cost is the
+// kernel's estimate plus that of the layout copies that its inputs need. Views (reshapes, and
+// transposes, slices, splits where the bytes allow) cost nothing; a concatenation can be done by
+// copying its inputs into place, which ForwardCopies then avoids where it can.
+// Values whose sizes are not known become steps of kind kDynamic. The last backend is the fallback
+// that takes every node.
+Result<Schedule> ChooseSchemes(const ConcreteGraph& graph, std::span<Backend* const> backends,
+                               const SchemeOptions& options);
+
+// Drops copies by letting the producer of the source write into the destination: parts of
+// concatenations, graph outputs.
+void ForwardCopies(Schedule& schedule);
+
+// The pixel stride for a map of that many channels. Powers of two from 64 on get one cache line
+// more: otherwise the same channel of neighbouring pixels falls into few sets of the L1 cache.
+int64_t PaddedPixelStride(int64_t channels);
+// Gives channel-last values in the arena their PaddedPixelStride where all views allow.
+void PadPixels(Schedule& schedule);
+
+// Lets kernels that can write over their input do so where nobody needs the input any more.
+void ReuseInPlace(Schedule& schedule);
+
+// Steps of [first, last] use a storage; first > last: none does.
+struct Lifetime {
+  int first = 0, last = -1;
+};
+std::vector<Lifetime> Lifetimes(const Schedule& schedule);
+
+}  // namespace sula

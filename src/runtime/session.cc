@@ -1,0 +1,129 @@
+#include "runtime/session.h"
+
+#include <list>
+
+#include "backends/cpu/cpu_backend.h"
+#include "backends/null/null_backend.h"
+#include "backends/reference/reference_backend.h"
+#include "base/cpu_info.h"
+#include "runtime/plan.h"
+#include "runtime/prepare/concrete.h"
+
+namespace sula {
+namespace {
+
+// The backend asked for, then the one that takes every node.
+Result<std::vector<std::unique_ptr<Backend>>> MakeBackends(const std::string& name) {
+  std::vector<std::unique_ptr<Backend>> backends;
+  if (name.empty() || name == "cpu") {
+    backends.push_back(MakeCpuBackend());
+    if (Status status = backends.back()->Probe(); !status.ok()) {
+      if (!name.empty()) return std::move(status).AddContext("backend 'cpu'");
+      backends.clear();
+    }
+  } else if (name == "null") {
+    backends.push_back(MakeNullBackend());
+  } else if (name != "reference") {
+    return InvalidArgument("there is no backend '", name,
+                           "'; this build has 'cpu', 'reference' and 'null'");
+  }
+  backends.push_back(MakeReferenceBackend());
+  return backends;
+}
+
+}  // namespace
+
+struct Session::Impl {
+  struct CachedPlan {
+    std::vector<TensorType> inputs;
+    std::unique_ptr<Plan> plan;
+  };
+
+  std::shared_ptr<const Model> model;
+  SessionOptions options;
+  std::vector<std::unique_ptr<Backend>> backends;
+  std::list<CachedPlan> plans;  // most recently used first; the first one is in use
+  bool profile = false;
+
+  const Graph& graph() const { return model->graph(); }
+  Plan& plan() const { return *plans.front().plan; }
+  const Value& input(int i) const { return graph().value(graph().inputs()[i]); }
+  const Value& output(int i) const { return graph().value(graph().outputs()[i]); }
+
+  Status Use(const InputShapes& shapes) {
+    ASSIGN_OR_RETURN(std::vector<TensorType> types, ConcreteInputTypes(graph(), shapes));
+    for (auto it = plans.begin(); it != plans.end(); ++it) {
+      if (it->inputs != types) continue;
+      plans.splice(plans.begin(), plans, it);
+      plan().Unbind();
+      return {};
+    }
+    std::vector<Backend*> pointers;
+    for (const auto& backend : backends) pointers.push_back(backend.get());
+    ASSIGN_OR_RETURN(std::unique_ptr<Plan> made,
+                     Plan::Make(graph(), types, pointers, {options.threads, options.max_bytes}));
+    plans.push_front({std::move(types), std::move(made)});
+    if (plans.size() > static_cast<size_t>(options.plan_cache)) plans.pop_back();
+    return {};
+  }
+};
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::~Session() = default;
+
+Result<std::unique_ptr<Session>> Session::Create(std::shared_ptr<const Model> model,
+                                                 const SessionOptions& options,
+                                                 const InputShapes& shapes) {
+  if (!model) return InvalidArgument("a session needs a model");
+  if (options.threads < 0 || options.threads > ThreadPool::kMaxThreads)
+    return InvalidArgument("threads is ", options.threads, ", must be between 0 and ",
+                           ThreadPool::kMaxThreads);
+  if (options.plan_cache < 1)
+    return InvalidArgument("plan_cache is ", options.plan_cache, ", must be at least 1");
+  auto impl = std::make_unique<Impl>();
+  impl->model = std::move(model);
+  impl->options = options;
+  if (options.threads == 0) impl->options.threads = AvailableCpus();
+  ASSIGN_OR_RETURN(impl->backends, MakeBackends(options.backend));
+  RETURN_IF_ERROR(impl->Use(shapes).AddContext(StrCat("graph '", impl->graph().name, "'")));
+  if (impl->options.threads > 1) ThreadPool::Shared().Reserve(impl->options.threads);
+  return std::unique_ptr<Session>(new Session(std::move(impl)));
+}
+
+Status Session::Resize(const InputShapes& shapes) { return impl_->Use(shapes); }
+
+int Session::num_inputs() const { return static_cast<int>(impl_->graph().inputs().size()); }
+int Session::num_outputs() const { return static_cast<int>(impl_->graph().outputs().size()); }
+const std::string& Session::input_name(int i) const { return impl_->input(i).name; }
+const std::string& Session::output_name(int i) const { return impl_->output(i).name; }
+DType Session::input_type(int i) const { return impl_->input(i).type.dtype; }
+DType Session::output_type(int i) const { return impl_->output(i).type.dtype; }
+const Dims& Session::input_dims(int i) const { return impl_->plan().input_dims(i); }
+const Dims& Session::output_dims(int i) const { return impl_->plan().output_dims(i); }
+
+void* Session::input_data(int i) { return impl_->plan().input_data(i); }
+const void* Session::output_data(int i) const { return impl_->plan().output_data(i); }
+
+Status Session::BindInput(int i, const void* data) {
+  if (i < 0 || i >= num_inputs())
+    return InvalidArgument("there is no input ", i, ", the model has ", num_inputs());
+  impl_->plan().BindInput(i, data);
+  return {};
+}
+
+Status Session::BindOutput(int i, void* data) {
+  if (i < 0 || i >= num_outputs())
+    return InvalidArgument("there is no output ", i, ", the model has ", num_outputs());
+  if (impl_->plan().output_is_dynamic(i))
+    return InvalidArgument("the size of output '", output_name(i),
+                           "' depends on the data: read it from output_data after Run");
+  impl_->plan().BindOutput(i, data);
+  return {};
+}
+
+Status Session::Run() { return impl_->plan().Run(impl_->profile); }
+
+void Session::SetProfiling(bool on) { impl_->profile = on; }
+PlanReport Session::Report() const { return impl_->plan().report(); }
+
+}  // namespace sula
