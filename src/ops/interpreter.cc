@@ -33,11 +33,12 @@ class NodeEvaluation : public EvalContext {
       ASSIGN_OR_RETURN(inferred_, InferNode(node_, types, inputs_));
     }
     const TensorType& type = inferred_[i];
-    if (!type.shape || !type.shape->IsConcrete()) {
-      return Internal("operator ", node_.op->name, " infers output ", i, " as ", type.ToString(),
+    if (!type.shape) {
+      return Internal("operator ", node_.op->name, " infers no shape for output ", i,
                       " although all its inputs are known");
     }
-    return Output(i, type.dtype, type.shape->Concrete());
+    ASSIGN_OR_RETURN(const Dims dims, ConcreteDims(*type.shape));
+    return Output(i, type.dtype, dims);
   }
 
   Result<std::vector<Tensor>> RunSubgraph(int index, std::vector<Tensor> inputs) override {

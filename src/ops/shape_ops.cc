@@ -48,7 +48,8 @@ constexpr uint32_t kReinterpretTraits = kReinterpret | kDataMovement | kInPlace;
 // Copies the bytes of input 0 to output 0, of the shape given.
 Status CopyAs(EvalContext& ctx, const Shape& shape) {
   const Tensor& x = ctx.input(0);
-  ASSIGN_OR_RETURN(Tensor * y, ctx.Output(0, x.dtype(), shape.Concrete()));
+  ASSIGN_OR_RETURN(const Dims dims, ConcreteDims(shape));
+  ASSIGN_OR_RETURN(Tensor * y, ctx.Output(0, x.dtype(), dims));
   if (x.bytes() > 0) std::memmove(y->mutable_raw(), x.raw(), x.bytes());
   return {};
 }
@@ -431,7 +432,7 @@ Status InferExpand(InferContext& ctx) {
 Status EvaluateExpand(EvalContext& ctx) {
   const Tensor& x = ctx.input(0);
   ASSIGN_OR_RETURN(Shape shape, ResolveExpand(ShapeOf(x), Shape(AsDims(ctx.input(1)))));
-  const Dims dims = shape.Concrete();
+  ASSIGN_OR_RETURN(const Dims dims, ConcreteDims(shape));
   ASSIGN_OR_RETURN(Tensor * y, ctx.Output(0, x.dtype(), dims));
   CopyStrided(SizeOf(x.dtype()), dims, x.raw(), 0, BroadcastStrides(x.dims(), dims),
               y->mutable_raw(), 0, RowMajorStrides(dims));

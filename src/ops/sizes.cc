@@ -65,6 +65,15 @@ std::optional<std::vector<int64_t>> KnownNumbers(const InferContext& ctx, int i)
   return numbers;
 }
 
+Result<Dims> ConcreteDims(const Shape& shape) {
+  Dims dims;
+  for (const Dim& d : shape) {
+    ASSIGN_OR_RETURN(const int64_t size, d.Evaluate({}));
+    dims.push_back(size);
+  }
+  return dims;
+}
+
 std::optional<int64_t> KnownLength(const InferContext& ctx, int i) {
   if (!ctx.HasInput(i) || !ctx.input(i).shape) return std::nullopt;
   return ctx.input(i).shape->NumElements().TryValue();

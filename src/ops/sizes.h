@@ -28,6 +28,9 @@ std::optional<std::vector<int64_t>> KnownNumbers(const InferContext& ctx, int i)
 // All elements of an integer tensor as sizes, for helpers shared by Infer and Evaluate.
 std::vector<Dim> AsDims(const Tensor& t);
 
+// The sizes of a shape whose inputs were all known; an error if arithmetic on them overflowed.
+Result<Dims> ConcreteDims(const Shape& shape);
+
 // How many elements a 1-D (or scalar) input has, where its shape tells.
 std::optional<int64_t> KnownLength(const InferContext& ctx, int i);
 
