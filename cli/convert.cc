@@ -1,0 +1,130 @@
+// sula convert
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "model_options.h"
+
+namespace sula::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> files, input_shapes, disable;
+  std::string output, dump_ir;
+  int stop_after = -1;
+  bool json = false, list_rules = false;
+};
+
+void PrintJson(const ConvertSummary& s, double seconds) {
+  nlohmann::ordered_json j;
+  j["format"] = s.source_format;
+  j["seconds"] = seconds;
+  j["nodes_before"] = s.nodes_before;
+  j["nodes_after"] = s.nodes_after;
+  j["multiply_adds_before"] = s.multiply_adds_before;
+  j["multiply_adds_after"] = s.multiply_adds_after;
+  j["uncounted_nodes"] = s.uncounted_nodes;
+  j["parameters"] = s.parameters;
+  j["constant_bytes"] = s.constant_bytes;
+  j["source_bytes"] = s.source_bytes;
+  j["file_bytes"] = s.file_bytes;
+  j["operators"] = nlohmann::ordered_json::object();
+  for (const auto& [name, count] : s.operators) j["operators"][name] = count;
+  j["rules"] = nlohmann::ordered_json::object();
+  for (const auto& [name, count] : s.rules) j["rules"][name] = count;
+  j["warnings"] = s.warnings;
+  fmt::print("{}\n", j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+void PrintSummary(const ConvertSummary& s, const std::string& output, double seconds) {
+  Heading(fmt::format("{} -> {}  ({}, {})", s.source_format, output, FormatBytes(s.file_bytes),
+                      FormatSeconds(seconds)));
+  Table table({{""}, {"before", Align::kRight}, {"after", Align::kRight}});
+  table.Row({"nodes", fmt::format("{}", s.nodes_before), fmt::format("{}", s.nodes_after)});
+  std::string uncounted =
+      s.uncounted_nodes > 0 ? fmt::format(" (+ {} nodes)", s.uncounted_nodes) : "";
+  table.Row({"multiply-adds", FormatCount(s.multiply_adds_before),
+             FormatCount(s.multiply_adds_after) + uncounted});
+  table.Row({"file", FormatBytes(s.source_bytes), FormatBytes(s.file_bytes)});
+  table.Row({"parameters", "", FormatCount(static_cast<double>(s.parameters))});
+  table.Print();
+  if (!s.rules.empty()) {
+    fmt::print("\n");
+    Table rules({{"rule"}, {"applied", Align::kRight}});
+    for (const auto& [name, count] : s.rules) rules.Row({name, fmt::format("{}", count)});
+    rules.Print();
+  }
+  for (const std::string& w : s.warnings) fmt::print(stderr, "sula: note: {}\n", w);
+}
+
+Status Run(const Options& o) {
+  if (o.list_rules) {
+    Table table({{"rule"}, {"what it does"}});
+    for (const RuleInfo& r : Rules()) table.Row({r.name, r.summary});
+    table.Print();
+    return {};
+  }
+  ConvertOptions options;
+  for (const std::string& text : o.input_shapes) {
+    auto shape = ParseInputShape(text);
+    if (!shape) return shape.error();
+    if (shape->first.empty())
+      return Status(Code::kInvalidArgument,
+                    fmt::format("'{}' is not of the form name=1,3,224,224", text));
+    options.input_shapes[shape->first] = shape->second;
+  }
+  options.disabled_rules.insert(o.disable.begin(), o.disable.end());
+  options.stop_after = o.stop_after;
+  options.dump_ir = o.dump_ir;
+  auto start = std::chrono::steady_clock::now();
+  Result<ConvertSummary> summary = [&] {
+    Progress progress(o.json);
+    options.on_progress = ShowConversion(progress);
+    return Convert(o.files, o.output, options);
+  }();
+  if (!summary) return summary.error();
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (o.json) {
+    PrintJson(*summary, seconds);
+  } else {
+    PrintSummary(*summary, o.output, seconds);
+  }
+  return {};
+}
+
+}  // namespace
+
+void AddConvert(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  Options& o = *options;
+  CLI::App& c = *app.add_subcommand("convert", "Convert a trained model to a .sula file");
+  auto* files = c.add_option("FILE", o.files, "The source model (.onnx), or a .sula file");
+  auto* output = c.add_option("-o,--output", o.output, "The .sula file to write")->type_name("OUT");
+  c.add_option("--input-shape", o.input_shapes,
+               "Replace the shape of an input: name=1,3,224,224; a size may be a name "
+               "(batch), then it is free. May be given several times")
+      ->type_name("NAME=SIZES")
+      ->allow_extra_args(false)
+      ->take_all();
+  c.add_option("--disable", o.disable, "Leave out an optimizer rule. May be given several times")
+      ->type_name("RULE")
+      ->allow_extra_args(false)
+      ->take_all()
+      ->delimiter(',');
+  c.add_option("--stop-after", o.stop_after, "Stop the optimizer after N changes (0: none)")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber);
+  c.add_option("--dump-ir", o.dump_ir, "Write the final graph to this file as text")
+      ->type_name("FILE");
+  auto* list = c.add_flag("--list-rules", o.list_rules, "Show the optimizer's rules and stop");
+  c.add_flag("--json", o.json, "Print the summary as JSON");
+  c.final_callback([options, files, output, list, &exit_code] {
+    if (list->empty() && files->empty()) throw CLI::RequiredError("FILE");
+    if (list->empty() && output->empty()) throw CLI::RequiredError("--output");
+    exit_code = Report(Run(*options));
+  });
+}
+
+}  // namespace sula::cli

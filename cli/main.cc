@@ -1,0 +1,43 @@
+// sula: the command line.
+#include <csignal>
+
+#include "commands.h"
+#include "sula/model.h"
+#include "terminal.h"
+
+namespace {
+
+constexpr const char* kFooter = R"(
+Examples:
+  sula convert net.onnx -o net.sula
+  sula run net.sula --input photo.jpg --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --output out
+  sula bench net.sula --threads 1,2 --profile
+  sula explain net.sula --input-shape image=1,3,640,480
+
+MODEL is a .sula file or a source model (.onnx), which is then converted in memory.
+Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused because something is not supported.)";
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app("sula runs trained neural networks.", "sula");
+  app.set_version_flag("--version", std::string(sula::Version()));
+  app.set_help_all_flag("--help-all", "Show the help of all commands");
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  int exit_code = sula::cli::kExitOk;
+  sula::cli::AddConvert(app, exit_code);
+  sula::cli::AddRun(app, exit_code);
+  sula::cli::AddBench(app, exit_code);
+  sula::cli::AddInfo(app, exit_code);
+  sula::cli::AddExplain(app, exit_code);
+  sula::cli::AddOps(app, exit_code);
+  // CLI11 reports wrong usage by exceptions; they end here.
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? sula::cli::kExitOk : sula::cli::kExitUsage;
+  }
+  return exit_code;
+}

@@ -1,0 +1,140 @@
+// sula ops
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "sula/model.h"
+#include "terminal.h"
+
+namespace sula::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> names;
+  bool json = false, markdown = false;
+};
+
+std::string TypeNames(const std::vector<DType>& types) {
+  if (types.size() == kDTypeCount) return "any";
+  std::string names;
+  for (DType t : types) names += fmt::format("{}{}", names.empty() ? "" : " ", Name(t));
+  return names;
+}
+
+std::string Arity(const PortInfo& port) {
+  return port.optional ? "optional" : port.variadic ? "one or more" : "";
+}
+
+nlohmann::ordered_json ToJson(const std::vector<PortInfo>& ports) {
+  auto list = nlohmann::ordered_json::array();
+  for (const PortInfo& p : ports) {
+    auto types = nlohmann::ordered_json::array();
+    for (DType t : p.types) types.push_back(Name(t));
+    list.push_back({{"name", p.name},
+                    {"help", p.help},
+                    {"types", std::move(types)},
+                    {"optional", p.optional},
+                    {"variadic", p.variadic}});
+  }
+  return list;
+}
+
+void PrintJson(const std::vector<OperatorInfo>& operators) {
+  auto list = nlohmann::ordered_json::array();
+  for (const OperatorInfo& op : operators) {
+    nlohmann::ordered_json j;
+    j["name"] = op.name;
+    j["summary"] = op.summary;
+    j["inputs"] = ToJson(op.inputs);
+    j["outputs"] = ToJson(op.outputs);
+    j["fields"] = nlohmann::ordered_json::array();
+    for (const FieldInfo& f : op.fields)
+      j["fields"].push_back({{"name", f.name}, {"help", f.help}, {"default", f.default_value}});
+    list.push_back(std::move(j));
+  }
+  fmt::print("{}\n", list.dump(1));
+}
+
+void PrintMarkdown(const OperatorInfo& op) {
+  fmt::print("## {}\n\n{}\n\n", op.name, op.summary);
+  if (!op.inputs.empty() || !op.outputs.empty()) {
+    fmt::print("| port | | types | meaning |\n|---|---|---|---|\n");
+    auto ports = [](const std::vector<PortInfo>& list, std::string_view kind) {
+      for (const PortInfo& p : list)
+        fmt::print("| {} `{}` | {} | {} | {} |\n", kind, p.name, Arity(p), TypeNames(p.types),
+                   p.help);
+    };
+    ports(op.inputs, "input");
+    ports(op.outputs, "output");
+    fmt::print("\n");
+  }
+  if (!op.fields.empty()) {
+    fmt::print("| field | default | meaning |\n|---|---|---|\n");
+    for (const FieldInfo& f : op.fields)
+      fmt::print("| `{}` | `{}` | {} |\n", f.name, f.default_value, f.help);
+    fmt::print("\n");
+  }
+}
+
+void PrintDetails(const OperatorInfo& op) {
+  Heading(op.name);
+  fmt::print("  {}\n\n", op.summary);
+  Table ports({{""}, {"name"}, {""}, {"types"}, {"meaning"}});
+  for (const PortInfo& p : op.inputs)
+    ports.Row({"input", p.name, Arity(p), TypeNames(p.types), p.help});
+  for (const PortInfo& p : op.outputs)
+    ports.Row({"output", p.name, Arity(p), TypeNames(p.types), p.help});
+  ports.Print();
+  if (!op.fields.empty()) {
+    fmt::print("\n");
+    Table fields({{"field"}, {"default"}, {"meaning"}});
+    for (const FieldInfo& f : op.fields) fields.Row({f.name, f.default_value, f.help});
+    fields.Print();
+  }
+  fmt::print("\n");
+}
+
+Status Run(const Options& o) {
+  std::vector<OperatorInfo> operators = Operators();
+  if (!o.names.empty()) {
+    std::vector<OperatorInfo> chosen;
+    for (const std::string& name : o.names) {
+      auto it = std::find_if(operators.begin(), operators.end(),
+                             [&](const OperatorInfo& op) { return op.name == name; });
+      if (it == operators.end())
+        return Status(Code::kNotFound, fmt::format("no operator '{}'; see sula ops", name));
+      chosen.push_back(*it);
+    }
+    operators = std::move(chosen);
+  }
+  if (o.json) {
+    PrintJson(operators);
+  } else if (o.markdown) {
+    fmt::print("# Operators\n\n");
+    for (const OperatorInfo& op : operators) PrintMarkdown(op);
+  } else if (!o.names.empty()) {
+    for (const OperatorInfo& op : operators) PrintDetails(op);
+  } else {
+    Table table({{"operator"}, {"meaning", Align::kLeft, 100}});
+    for (const OperatorInfo& op : operators) table.Row({op.name, op.summary});
+    table.Print();
+    fmt::print("\n  {} operators; sula ops NAME shows the inputs, outputs and fields of one\n",
+               operators.size());
+  }
+  return {};
+}
+
+}  // namespace
+
+void AddOps(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  CLI::App& c = *app.add_subcommand("ops", "List the operators that models may use");
+  c.add_option("NAME", options->names, "Show all about these operators");
+  auto* json = c.add_flag("--json", options->json, "Print JSON");
+  c.add_flag("--markdown", options->markdown, "Print Markdown")->excludes(json);
+  c.final_callback([options, &exit_code] { exit_code = Report(Run(*options)); });
+}
+
+}  // namespace sula::cli
