@@ -1,0 +1,174 @@
+// The memory-bound kernels through their adapters: every operator, shapes with tails, every layout.
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "backends_cpu/kernel_harness.h"
+#include "base/status.h"
+
+namespace sula::cpu {
+namespace {
+
+constexpr double kEps = std::numeric_limits<float>::epsilon();
+
+std::string Graph(std::string_view inputs, std::string_view node) {
+  std::string declared;
+  for (size_t at = 0; at < inputs.size();) {
+    const size_t end = std::min(inputs.find(';', at), inputs.size());
+    declared += StrCat("  ", inputs.substr(at, end - at), "\n");
+    at = end + 1;
+  }
+  const std::string_view result = node.substr(0, node.find(" ="));
+  return StrCat("graph \"g\" {\n", declared, "  ", node, "\n  output ", result, "\n}\n");
+}
+
+void ExpectRuns(std::string_view inputs, std::string_view node, const HarnessOptions& o = {}) {
+  const std::string text = Graph(inputs, node);
+  EXPECT_FALSE(CheckKernels(text, o).empty()) << "no kernel took " << text;
+}
+void ExpectRefused(std::string_view inputs, std::string_view node) {
+  EXPECT_TRUE(CheckKernels(Graph(inputs, node)).empty());
+}
+
+const char* const kShapes[] = {"[]",        "[5]",         "[3,7]",       "[2,3,19]", "[2,19,5,7]",
+                               "[1,1,9,9]", "[2,5,3,4,3]", "[1,300,8,9]", "[0,3,4]"};
+
+TEST(StreamKernels, UnaryOperatorsInEveryLayout) {
+  for (const char* op : {"Relu", "Sigmoid", "Tanh", "HardSwish", "Softplus", "Softsign", "Mish",
+                         "Erf", "Neg", "Abs", "Exp", "Floor", "Ceil", "Round", "Sign", "Gelu"}) {
+    for (const char* shape : kShapes) {
+      ExpectRuns(StrCat("input %x: float32", shape), StrCat("%y = ", op, "(%x)"),
+                 {.absolute = 16 * kEps, .relative = 16 * kEps, .low = -4, .high = 4});
+    }
+  }
+  for (const char* op : {"Log", "Sqrt", "Reciprocal"}) {
+    ExpectRuns("input %x: float32[2,19,5,7]", StrCat("%y = ", op, "(%x)"),
+               {.absolute = 8 * kEps, .relative = 8 * kEps, .low = .1f, .high = 4});
+  }
+  for (const char* call :
+       {"LeakyRelu(%x) {alpha=0.1}", "Elu(%x) {alpha=1.5}", "Selu(%x) {alpha=1.6, beta=1.05}",
+        "Celu(%x) {alpha=2}", "HardSigmoid(%x) {alpha=0.2, beta=0.5}", "Swish(%x) {alpha=1}",
+        "ThresholdedRelu(%x) {alpha=0.5}", "Gelu(%x) {tanh=true}"}) {
+    ExpectRuns("input %x: float32[2,19,5,7]", StrCat("%y = ", call),
+               {.absolute = 16 * kEps, .relative = 16 * kEps, .low = -4, .high = 4});
+  }
+}
+
+TEST(StreamKernels, ClipWithAndWithoutBounds) {
+  ExpectRuns(
+      "input %x: float32[2,19,5,7]; const %a: float32[] = [-0.5]; const %b: float32[] = [0.25]",
+      "%y = Clip(%x, %a, %b)");
+  ExpectRuns("input %x: float32[2,19,5,7]; const %b: float32[] = [0.25]", "%y = Clip(%x, _, %b)");
+  ExpectRuns("input %x: float32[2,19,5,7]", "%y = Clip(%x)");
+  ExpectRefused("input %x: float32[3]; input %a: float32[]", "%y = Clip(%x, %a)");
+}
+
+TEST(StreamKernels, BinaryOperatorsBroadcast) {
+  const char* const kPairs[][2] = {{"[2,19,5,7]", "[2,19,5,7]"},
+                                   {"[2,19,5,7]", "[]"},
+                                   {"[2,19,5,7]", "[19,1,1]"},
+                                   {"[2,19,5,7]", "[1,19,1,1]"},
+                                   {"[2,19,1,1]", "[2,19,5,7]"},
+                                   {"[2,19,5,7]", "[7]"},
+                                   {"[2,19,5,7]", "[2,1,5,7]"},
+                                   {"[2,1,5,1]", "[1,19,1,7]"},
+                                   {"[3,1]", "[1,4]"},
+                                   {"[]", "[]"},
+                                   {"[2,5,3,4,3]", "[5,1,1,1]"},
+                                   {"[1,40,33,31]", "[1,40,33,31]"},
+                                   {"[0,3]", "[1,3]"}};
+  for (const char* op : {"Add", "Sub", "Mul", "Div", "Max", "Min"}) {
+    for (const auto& [a, b] : kPairs) {
+      ExpectRuns(StrCat("input %a: float32", a, "; input %b: float32", b),
+                 StrCat("%y = ", op, "(%a, %b)"), {.relative = kEps, .low = .5, .high = 2});
+    }
+  }
+  ExpectRuns("input %x: float32[2,19,5,7]; const %s: float32[19,1,1] = random(1)",
+             "%y = PRelu(%x, %s)", {.relative = kEps});
+  ExpectRefused("input %a: int32[3]; input %b: int32[3]", "%y = Add(%a, %b)");
+}
+
+TEST(StreamKernels, BinaryWithActivation) {
+  for (const char* act : {"relu", "sigmoid", "tanh", "hard_swish", "gelu"}) {
+    ExpectRuns("input %a: float32[2,19,5,7]; input %b: float32[2,19,5,7]",
+               StrCat("%y = Add(%a, %b) {activation=\"", act, "\"}"),
+               {.absolute = 8 * kEps, .relative = 8 * kEps});
+  }
+  for (const char* act : {"clip", "leaky_relu", "hard_sigmoid", "swish"}) {
+    ExpectRuns(
+        "input %a: float32[2,19,5,7]; input %b: float32[7]",
+        StrCat("%y = Mul(%a, %b) {activation=\"", act, "\", activation_a=0.25, activation_b=0.5}"),
+        {.absolute = 8 * kEps, .relative = 8 * kEps});
+  }
+}
+
+TEST(StreamKernels, SoftmaxAlongEveryAxis) {
+  for (const char* op : {"Softmax", "LogSoftmax"}) {
+    for (int axis : {0, 1, 2, 3, -1}) {
+      for (const char* shape : {"[2,19,5,7]", "[1,3,20,300]"}) {
+        ExpectRuns(StrCat("input %x: float32", shape),
+                   StrCat("%y = ", op, "(%x) {axis=", axis, "}"),
+                   {.absolute = 40 * kEps, .relative = 40 * kEps, .low = -9, .high = 9});
+      }
+    }
+  }
+}
+
+TEST(StreamKernels, Movement) {
+  for (const char* type : {"float32", "uint8", "int64", "float16", "bool"}) {
+    ExpectRuns(StrCat("input %x: ", type, "[2,5,3,4]"), "%y = Transpose(%x) {perm=[0, 2, 3, 1]}");
+  }
+  ExpectRuns("input %x: float32[2,5,3]", "%y = Transpose(%x)");
+  ExpectRuns("input %x: float32[]", "%y = Transpose(%x)");
+  ExpectRuns("input %a: float32[2,5,3,4]; input %b: float32[2,2,3,4]; input %c: float32[2,9,3,4]",
+             "%y = Concat(%a, %b, %c) {axis=1}");
+  ExpectRuns("input %a: float32[2,5,3,4]; input %b: float32[2,5,3,1]",
+             "%y = Concat(%a, %b) {axis=-1}");
+  ExpectRuns("input %a: int64[3]; input %b: int64[0]", "%y = Concat(%a, %b) {axis=0}");
+  ExpectRuns("input %x: float32[2,6,3,4]; const %n: int64[2] = [4, 2]",
+             "%a, %b = Split(%x, %n) {axis=1}");
+  ExpectRuns("input %x: float32[2,6,5]", "%a, %b, %c = Split(%x) {axis=2, num_outputs=3}");
+  ExpectRuns("input %x: float32[2,6]; const %r: int64[2] = [3, 2]", "%y = Tile(%x, %r)");
+  ExpectRuns("input %x: float32[2,3,4,5]; const %r: int64[4] = [1, 2, 1, 3]", "%y = Tile(%x, %r)");
+  ExpectRuns("input %x: float32[3,1]; const %s: int64[3] = [2, 3, 4]", "%y = Expand(%x, %s)");
+}
+
+TEST(StreamKernels, Slice) {
+  const char* const kBounds[][3] = {// starts, ends, steps of axes 3 and 1
+                                    {"[1, 2]", "[6, 9]", "[1, 1]"},
+                                    {"[6, -1]", "[0, 2]", "[-2, -1]"},
+                                    {"[-100, 3]", "[100, 4]", "[3, 1]"},
+                                    {"[5, 0]", "[2, 8]", "[1, 2]"}};
+  for (const auto& [starts, ends, steps] : kBounds) {
+    ExpectRuns(StrCat("input %x: float32[2,9,3,7]; const %s: int64[2] = ", starts,
+                      "; const %e: int64[2] = ", ends,
+                      "; const %a: int64[2] = [3, 1]; const %t: int64[2] = ", steps),
+               "%y = Slice(%x, %s, %e, %a, %t)");
+  }
+  ExpectRefused("input %x: float32[9]; input %s: int64[1]; const %e: int64[1] = [5]",
+                "%y = Slice(%x, %s, %e)");
+}
+
+TEST(StreamKernels, PadInEveryMode) {
+  for (const char* mode : {"constant", "reflect", "edge", "wrap"}) {
+    ExpectRuns("input %x: float32[2,5,4,6]; const %p: int64[8] = [0, 0, 2, 3, 0, 0, 1, 2]",
+               StrCat("%y = Pad(%x, %p) {mode=\"", mode, "\"}"));
+  }
+  ExpectRuns(
+      "input %x: float32[2,5,4,6]; const %p: int64[8] = [0, 1, -1, 0, 1, 2, 3, -2];"
+      "const %v: float32[] = [2.5]",
+      "%y = Pad(%x, %p, %v)");
+  ExpectRuns(
+      "input %x: uint8[4,6]; const %p: int64[2] = [1, 2]; input %v: uint8[];"
+      "const %a: int64[1] = [1]",
+      "%y = Pad(%x, %p, %v, %a)");
+}
+
+TEST(StreamKernels, DepthAndSpace) {
+  ExpectRuns("input %x: float32[2,12,3,5]", "%y = DepthToSpace(%x) {block=2}");
+  ExpectRuns("input %x: float32[2,12,3,5]", "%y = DepthToSpace(%x) {block=2, crd=true}");
+  ExpectRuns("input %x: float32[2,3,6,4]", "%y = SpaceToDepth(%x) {block=2}");
+}
+
+}  // namespace
+}  // namespace sula::cpu
