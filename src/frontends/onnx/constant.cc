@@ -1,7 +1,7 @@
 // Constants and operators that make tensors from nothing but sizes.
 #include <array>
 
-#include "node_import.h"
+#include "frontends/onnx/node_import.h"
 #include "ops/movement.h"
 #include "ops/shape_ops.h"
 

@@ -1,8 +1,8 @@
 // Convolution in all its forms.
 #include "ops/conv.h"
 
+#include "frontends/onnx/window.h"
 #include "ops/quant.h"
-#include "window.h"
 
 namespace sula::onnx {
 

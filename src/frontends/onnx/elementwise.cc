@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "node_import.h"
+#include "frontends/onnx/node_import.h"
 #include "ops/shape_ops.h"
 
 namespace sula::onnx {

@@ -1,7 +1,7 @@
 // Reading and writing at indices.
 #include "ops/gather.h"
 
-#include "node_import.h"
+#include "frontends/onnx/node_import.h"
 
 namespace sula::onnx {
 namespace {

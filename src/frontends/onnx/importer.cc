@@ -1,4 +1,4 @@
-#include "importer.h"
+#include "frontends/onnx/importer.h"
 
 #include <algorithm>
 #include <functional>

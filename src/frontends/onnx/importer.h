@@ -8,11 +8,11 @@
 #include <tuple>
 #include <vector>
 
+#include "frontends/onnx/node_import.h"
 #include "frontends/onnx/onnx.h"
-#include "node_import.h"
+#include "frontends/onnx/symbols.h"
+#include "frontends/onnx/tensor_reader.h"
 #include "onnx_subset.pb.h"
-#include "symbols.h"
-#include "tensor_reader.h"
 
 namespace sula::onnx {
 
@@ -44,8 +44,8 @@ class Importer {
   };
   // Stands for the outputs of nodes that could not be translated.
   static constexpr ValueId kRefused = -2;
-  static constexpr int kMaxDepth = 64;           // of functions that call functions
-  static constexpr int64_t kMaxNodes = 4000000;  // after inlining: calls can multiply
+  static constexpr int kMaxDepth = 64;          // of functions that call functions
+  static constexpr int64_t kMaxNodes = 200000;  // after inlining: calls can multiply
 
   using Nodes = google::protobuf::RepeatedPtrField<NodeProto>;
   using FunctionKey = std::tuple<std::string, std::string, std::string>;  // domain, name, overload

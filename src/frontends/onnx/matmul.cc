@@ -1,7 +1,7 @@
 // Matrix products.
 #include "ops/matmul.h"
 
-#include "node_import.h"
+#include "frontends/onnx/node_import.h"
 #include "ops/elementwise.h"
 #include "ops/quant.h"
 #include "ops/shape_ops.h"

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "node_import.h"
+#include "frontends/onnx/node_import.h"
 
 namespace sula::onnx {
 namespace {

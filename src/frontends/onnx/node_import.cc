@@ -1,4 +1,4 @@
-#include "node_import.h"
+#include "frontends/onnx/node_import.h"
 
 #include <algorithm>
 #include <limits>

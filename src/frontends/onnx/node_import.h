@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "frontends/onnx/tensor_reader.h"
 #include "ir/graph.h"
 #include "onnx_subset.pb.h"
-#include "tensor_reader.h"
 
 namespace sula::onnx {
 

@@ -1,7 +1,7 @@
 // Normalisations and softmax.
 #include "ops/norm.h"
 
-#include "node_import.h"
+#include "frontends/onnx/node_import.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
 #include "ops/shape_ops.h"

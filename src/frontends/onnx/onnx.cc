@@ -6,7 +6,7 @@
 
 #include "base/mapped_file.h"
 #include "base/status.h"
-#include "importer.h"
+#include "frontends/onnx/importer.h"
 #include "onnx_subset.pb.h"
 
 namespace sula {

@@ -1,7 +1,7 @@
 // Pooling.
 #include "ops/pool.h"
 
-#include "window.h"
+#include "frontends/onnx/window.h"
 
 namespace sula::onnx {
 namespace {

@@ -1,7 +1,7 @@
 // Quantisation.
 #include "ops/quant.h"
 
-#include "node_import.h"
+#include "frontends/onnx/node_import.h"
 #include "ops/elementwise.h"
 
 namespace sula::onnx {

@@ -1,7 +1,7 @@
 // Reductions and their kin along axes.
 #include "ops/reduce.h"
 
-#include "node_import.h"
+#include "frontends/onnx/node_import.h"
 #include "ops/shape_ops.h"
 
 namespace sula::onnx {

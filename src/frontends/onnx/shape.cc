@@ -1,5 +1,5 @@
 // Operators about shapes.
-#include "node_import.h"
+#include "frontends/onnx/node_import.h"
 #include "ops/elementwise.h"
 #include "ops/shape_ops.h"
 

@@ -1,4 +1,4 @@
-#include "symbols.h"
+#include "frontends/onnx/symbols.h"
 
 #include "base/status.h"
 

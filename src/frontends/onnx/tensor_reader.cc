@@ -1,4 +1,4 @@
-#include "tensor_reader.h"
+#include "frontends/onnx/tensor_reader.h"
 
 #include <charconv>
 #include <cstring>

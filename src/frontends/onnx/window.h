@@ -1,7 +1,7 @@
 // Attributes that convolution and pooling share.
 #pragma once
 
-#include "node_import.h"
+#include "frontends/onnx/node_import.h"
 #include "ops/conv.h"
 
 namespace sula::onnx {
