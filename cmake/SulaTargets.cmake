@@ -9,6 +9,10 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
 endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
+find_program(SULA_CCACHE ccache)
+if(SULA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${SULA_CCACHE})
+endif()
 
 # Properties of all of sula's own targets.
 function(sula_defaults target)
@@ -87,5 +91,8 @@ function(sula_test name)
     target_link_libraries(${name}_test PRIVATE sula_${dep})
   endforeach()
   target_link_libraries(${name}_test PRIVATE GTest::gtest GTest::gmock GTest::gtest_main ${ARG_LINK})
-  gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}")
+  # The address sanitizer would otherwise end the process where malloc reports that memory is short.
+  gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 120
+                       PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}"
+                                  ENVIRONMENT "ASAN_OPTIONS=allocator_may_return_null=1")
 endfunction()
