@@ -6,6 +6,7 @@
 #include "ops/movement.h"
 #include "ops/norm.h"
 #include "ops/pool.h"
+#include "ops/reduce.h"
 #include "ops/shape_ops.h"
 #include "ops/softmax.h"
 
@@ -19,6 +20,8 @@ constexpr const OpDef* kAll[] = {
     &op::kAcosh,
     &op::kAdd,
     &op::kAnd,
+    &op::kArgMax,
+    &op::kArgMin,
     &op::kAsin,
     &op::kAsinh,
     &op::kAtan,
@@ -35,6 +38,7 @@ constexpr const OpDef* kAll[] = {
     &op::kConvTranspose,
     &op::kCos,
     &op::kCosh,
+    &op::kCumSum,
     &op::kDepthToSpace,
     &op::kDiv,
     &op::kElu,
@@ -82,6 +86,16 @@ constexpr const OpDef* kAll[] = {
     &op::kRMSNormalization,
     &op::kRange,
     &op::kReciprocal,
+    &op::kReduceL1,
+    &op::kReduceL2,
+    &op::kReduceLogSum,
+    &op::kReduceLogSumExp,
+    &op::kReduceMax,
+    &op::kReduceMean,
+    &op::kReduceMin,
+    &op::kReduceProd,
+    &op::kReduceSum,
+    &op::kReduceSumSquare,
     &op::kRelu,
     &op::kReshape,
     &op::kReverseSequence,
@@ -107,6 +121,7 @@ constexpr const OpDef* kAll[] = {
     &op::kTanh,
     &op::kThresholdedRelu,
     &op::kTile,
+    &op::kTopK,
     &op::kTranspose,
     &op::kTrilu,
     &op::kUnsqueeze,

@@ -21,6 +21,20 @@ void StoreDoubles(DType t, const double* src, int64_t n, void* dst, int64_t firs
 // Integers wrap modulo 2^bits in narrower ones, round once to floats, give x != 0 as bool.
 void StoreInts(DType t, const int64_t* src, int64_t n, void* dst, int64_t first);
 
+// The same for tensors, by the type of the buffer.
+inline void Load(const Tensor& t, int64_t first, int64_t stride, int64_t n, double* dst) {
+  LoadDoubles(t.dtype(), t.raw(), first, stride, n, dst);
+}
+inline void Load(const Tensor& t, int64_t first, int64_t stride, int64_t n, int64_t* dst) {
+  LoadInts(t.dtype(), t.raw(), first, stride, n, dst);
+}
+inline void Store(const double* src, int64_t n, Tensor& t, int64_t first) {
+  StoreDoubles(t.dtype(), src, n, t.mutable_raw(), first);
+}
+inline void Store(const int64_t* src, int64_t n, Tensor& t, int64_t first) {
+  StoreInts(t.dtype(), src, n, t.mutable_raw(), first);
+}
+
 // x cut towards zero, limited to [lowest, highest]; 0 for NaN.
 int64_t SaturateToInt(double x, int64_t lowest, int64_t highest);
 

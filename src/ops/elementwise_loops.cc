@@ -10,19 +10,6 @@
 namespace sula {
 namespace {
 
-void Load(DType t, const void* src, int64_t first, int64_t stride, int64_t n, double* dst) {
-  LoadDoubles(t, src, first, stride, n, dst);
-}
-void Load(DType t, const void* src, int64_t first, int64_t stride, int64_t n, int64_t* dst) {
-  LoadInts(t, src, first, stride, n, dst);
-}
-void Store(DType t, const double* src, int64_t n, void* dst, int64_t first) {
-  StoreDoubles(t, src, n, dst, first);
-}
-void Store(DType t, const int64_t* src, int64_t n, void* dst, int64_t first) {
-  StoreInts(t, src, n, dst, first);
-}
-
 template <class Wide>
 Status Map(EvalContext& ctx, FunctionRef<void(Wide*, int64_t)> f) {
   const Tensor& x = ctx.input(0);
@@ -30,9 +17,9 @@ Status Map(EvalContext& ctx, FunctionRef<void(Wide*, int64_t)> f) {
   Wide block[kBlock];
   for (int64_t first = 0; first < x.num_elements(); first += kBlock) {
     const int64_t n = std::min(kBlock, x.num_elements() - first);
-    Load(x.dtype(), x.raw(), first, 1, n, block);
+    Load(x, first, 1, n, block);
     f(block, n);
-    Store(y->dtype(), block, n, y->mutable_raw(), first);
+    Store(block, n, *y, first);
   }
   return {};
 }
@@ -49,10 +36,10 @@ Status Combine(EvalContext& ctx, FunctionRef<void(Wide*, const Wide*, int64_t)> 
              [&](std::span<const int64_t> offsets, std::span<const int64_t> steps, int64_t row) {
                for (int64_t i = 0; i < row; i += kBlock) {
                  const int64_t n = std::min(kBlock, row - i);
-                 Load(a.dtype(), a.raw(), offsets[0] + i * steps[0], steps[0], n, block_a);
-                 Load(b.dtype(), b.raw(), offsets[1] + i * steps[1], steps[1], n, block_b);
+                 Load(a, offsets[0] + i * steps[0], steps[0], n, block_a);
+                 Load(b, offsets[1] + i * steps[1], steps[1], n, block_b);
                  f(block_a, block_b, n);
-                 Store(y->dtype(), block_a, n, y->mutable_raw(), done);
+                 Store(block_a, n, *y, done);
                  done += n;
                }
              });

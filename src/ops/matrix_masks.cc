@@ -77,7 +77,7 @@ Status EvaluateEyeLike(EvalContext& ctx) {
   const int64_t one = 1;
   const int64_t k = std::clamp(ctx.params<EyeLikeParams>().k, -rows, columns);
   for (int64_t r = std::max<int64_t>(0, -k); r < rows && r + k < columns; ++r)
-    StoreInts(y->dtype(), &one, 1, y->mutable_raw(), r * columns + r + k);
+    Store(&one, 1, *y, r * columns + r + k);
   return {};
 }
 

@@ -388,10 +388,10 @@ Status EvaluateRange(EvalContext& ctx) {
   for (int64_t i = 0; i < n; ++i) {
     if (IsFloat(start.dtype())) {
       const double v = start.AsDouble(0) + static_cast<double>(i) * delta.AsDouble(0);
-      StoreDoubles(start.dtype(), &v, 1, y->mutable_raw(), i);
+      Store(&v, 1, *y, i);
     } else {
       const int64_t v = RangeElement(start.AsInt(0), delta.AsInt(0), i);
-      StoreInts(start.dtype(), &v, 1, y->mutable_raw(), i);
+      Store(&v, 1, *y, i);
     }
   }
   return {};
