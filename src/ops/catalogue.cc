@@ -2,11 +2,13 @@
 
 #include "ops/conv.h"
 #include "ops/elementwise.h"
+#include "ops/gather.h"
 #include "ops/matmul.h"
 #include "ops/movement.h"
 #include "ops/norm.h"
 #include "ops/pool.h"
 #include "ops/reduce.h"
+#include "ops/resize.h"
 #include "ops/shape_ops.h"
 #include "ops/softmax.h"
 
@@ -49,11 +51,15 @@ constexpr const OpDef* kAll[] = {
     &op::kEyeLike,
     &op::kFlatten,
     &op::kFloor,
+    &op::kGather,
+    &op::kGatherElements,
+    &op::kGatherND,
     &op::kGelu,
     &op::kGlobalAveragePool,
     &op::kGlobalMaxPool,
     &op::kGreater,
     &op::kGreaterOrEqual,
+    &op::kGridSample,
     &op::kGroupNormalization,
     &op::kHardSigmoid,
     &op::kHardSwish,
@@ -78,7 +84,10 @@ constexpr const OpDef* kAll[] = {
     &op::kMod,
     &op::kMul,
     &op::kNeg,
+    &op::kNonMaxSuppression,
+    &op::kNonZero,
     &op::kNot,
+    &op::kOneHot,
     &op::kOr,
     &op::kPRelu,
     &op::kPad,
@@ -98,8 +107,11 @@ constexpr const OpDef* kAll[] = {
     &op::kReduceSumSquare,
     &op::kRelu,
     &op::kReshape,
+    &op::kResize,
     &op::kReverseSequence,
     &op::kRound,
+    &op::kScatterElements,
+    &op::kScatterND,
     &op::kSelu,
     &op::kShape,
     &op::kSigmoid,
