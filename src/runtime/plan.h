@@ -14,7 +14,8 @@ namespace sula {
 
 struct PlanOptions {
   int threads = 1;
-  size_t max_bytes = 0;  // 0: no limit
+  size_t max_bytes = 0;     // 0: no limit
+  bool pad_pixels = false;  // PaddedPixelStride for channel-last maps
 };
 
 class Plan {

@@ -25,7 +25,7 @@ class PlanBuilder {
     ASSIGN_OR_RETURN(ConcreteGraph concrete, MakeConcrete(model, input_types));
     ASSIGN_OR_RETURN(s_, ChooseSchemes(concrete, plan_->backends, {options_.threads}));
     ForwardCopies(s_);
-    if (kPadPixels) PadPixels(s_);
+    if (options_.pad_pixels) PadPixels(s_);
     ReuseInPlace(s_);
     plan_->graph = std::move(concrete.graph);
     RETURN_IF_ERROR(CreateKernels());
@@ -38,9 +38,6 @@ class PlanBuilder {
   }
 
  private:
-  // Off until it has been measured with the kernels that there are.
-  static constexpr bool kPadPixels = false;
-
   const Graph& graph() const { return plan_->graph; }
 
   TensorDesc DescOf(const FormUse& use) const { return use.form < 0 ? TensorDesc{} : s_.Desc(use); }

@@ -45,7 +45,7 @@ std::optional<std::vector<Strided>> SliceView(const Dims& dims, const Strided& i
     const Result<SliceRange> range = ResolveSlice(dims[axis], starts[i], ends[i], steps[i]);
     if (!range) return std::nullopt;
     if (range->count > 0) view.offset += range->begin * input.strides[axis];
-    view.strides[axis] = input.strides[axis] * range->step;
+    if (range->count > 1) view.strides[axis] = input.strides[axis] * range->step;
   }
   return std::vector<Strided>{view};
 }

@@ -1,0 +1,107 @@
+#include "layout_backend.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "backend/host.h"
+#include "ops/catalogue.h"
+#include "ops/conv.h"
+#include "ops/pool.h"
+
+namespace sula {
+namespace {
+
+constexpr size_t kWorkspace = 1000;
+
+class LayoutKernel : public Kernel {
+ public:
+  LayoutKernel(const KernelRequest& request)
+      : node_(*request.node),
+        inputs_(request.inputs.begin(), request.inputs.end()),
+        outputs_(request.outputs.begin(), request.outputs.end()) {}
+
+  size_t workspace_bytes() const override { return kWorkspace; }
+  std::string Detail() const override { return "for tests"; }
+
+  void Run(const RunArgs& args) const noexcept override {
+    // Whatever else is live must not be in the workspace.
+    std::memset(args.workspace, 0xAB, kWorkspace);
+    std::vector<Tensor> tensors(inputs_.size());
+    std::vector<const Tensor*> pointers(inputs_.size(), nullptr);
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      if (!inputs_[i].present) continue;
+      tensors[i] = Tensor(inputs_[i].dtype, inputs_[i].dims);
+      SULA_CHECK(HostCopy(inputs_[i], args.inputs[i], DenseDesc(inputs_[i].dtype, inputs_[i].dims),
+                          tensors[i].mutable_raw(), args.parallel)
+                     .ok());
+      pointers[i] = &tensors[i];
+    }
+    auto results = EvaluateNode(node_, pointers);
+    if (!results) {
+      *args.status = results.error();
+      return;
+    }
+    for (size_t i = 0; i < outputs_.size(); ++i)
+      if (outputs_[i].present)
+        SULA_CHECK(HostCopy(DenseDesc(outputs_[i].dtype, outputs_[i].dims), (*results)[i].raw(),
+                            outputs_[i], args.outputs[i], args.parallel)
+                       .ok());
+  }
+
+ private:
+  Node node_;
+  std::vector<TensorDesc> inputs_, outputs_;
+};
+
+Result<std::unique_ptr<Kernel>> Make(const KernelRequest& request) {
+  return std::unique_ptr<Kernel>(std::make_unique<LayoutKernel>(request));
+}
+
+void ChannelLast(const KernelRequest& request, std::span<LayoutNeed> inputs,
+                 std::span<LayoutNeed> outputs) {
+  inputs[0] = outputs[0] = LayoutNeed::kChannelLast;
+  if (request.HasInput(3)) inputs[3] = LayoutNeed::kChannelLast;
+}
+
+void Follow(const KernelRequest& request, std::span<LayoutNeed> inputs,
+            std::span<LayoutNeed> outputs) {
+  outputs[0] = LayoutNeed::kFollow;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (request.HasInput(i) && request.inputs[i].dims == request.outputs[0].dims)
+      inputs[i] = LayoutNeed::kFollow;
+}
+
+Verdict SameDims(const KernelRequest& request) {
+  if (request.inputs[0].dims == request.outputs[0].dims) return Verdict::Yes();
+  return Verdict::No("input 0 is broadcast");
+}
+
+double Estimate(const KernelRequest&) { return 1e-6; }
+
+constexpr KernelEntry kChannelLast[] = {
+    {.name = "channel_last", .layouts = ChannelLast, .estimate = Estimate, .create = Make}};
+constexpr KernelEntry kFollow[] = {{.name = "follow",
+                                    .layouts = Follow,
+                                    .accept = SameDims,
+                                    .estimate = Estimate,
+                                    .create = Make,
+                                    .in_place = true}};
+
+class LayoutBackend : public HostBackend {
+ public:
+  std::string_view name() const override { return "layout"; }
+  Status Probe() const override { return {}; }
+  std::span<const KernelEntry> Kernels(const OpDef& op) const override {
+    for (const OpDef* spatial :
+         {&op::kConv, &op::kMaxPool, &op::kAveragePool, &op::kGlobalAveragePool})
+      if (spatial == &op) return kChannelLast;
+    if (op.Has(kElementwise)) return kFollow;
+    return {};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> MakeLayoutBackend() { return std::make_unique<LayoutBackend>(); }
+
+}  // namespace sula
