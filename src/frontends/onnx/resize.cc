@@ -28,8 +28,8 @@ ValueId NotEmpty(NodeImport& n, int i) {
 ResizeParams Plain(NodeImport& n) {
   ResizeParams p;
   p.mode = Mode(n);
-  p.coordinate = ResizeCoordinate::kAsymmetric;
-  p.nearest = ResizeNearest::kFloor;
+  p.coordinate = CoordinateMode::kAsymmetric;
+  p.nearest = NearestMode::kFloor;
   return p;
 }
 
@@ -69,7 +69,7 @@ void Resize10(NodeImport& n) {
   bool enlarges = !std::all_of(up.begin(), up.end(), is_one);
   bool shrinks = !std::all_of(down.begin(), down.end(), is_one);
   ResizeParams ceil = p;
-  ceil.nearest = ResizeNearest::kCeil;
+  ceil.nearest = NearestMode::kCeil;
   if (!shrinks) return n.Emit(op::kResize, p, {x, kNoValue, n.Input(1)});
   if (enlarges) x = n.Add(op::kResize, p, {x, kNoValue, constant(up, "scales_up")}, "enlarged");
   n.Emit(op::kResize, ceil, {x, kNoValue, constant(down, "scales_down")});
@@ -79,41 +79,41 @@ void Resize(NodeImport& n) {
   if (n.opset() < 11) return Resize10(n);
   ResizeParams p;
   p.mode = Mode(n);
-  p.nearest = n.Choice<ResizeNearest>("nearest_mode", "round_prefer_floor",
-                                      {{"round_prefer_floor", ResizeNearest::kRoundPreferFloor},
-                                       {"round_prefer_ceil", ResizeNearest::kRoundPreferCeil},
-                                       {"floor", ResizeNearest::kFloor},
-                                       {"ceil", ResizeNearest::kCeil}});
+  p.nearest = n.Choice<NearestMode>("nearest_mode", "round_prefer_floor",
+                                      {{"round_prefer_floor", NearestMode::kRoundPreferFloor},
+                                       {"round_prefer_ceil", NearestMode::kRoundPreferCeil},
+                                       {"floor", NearestMode::kFloor},
+                                       {"ceil", NearestMode::kCeil}});
   std::string coordinate = n.String("coordinate_transformation_mode", "half_pixel");
   if (coordinate == "tf_half_pixel_for_nn") {
     // Opset 11 and 12: (x + 1/2) / scale. Rounded down, that is half_pixel, (x + 1/2) / scale -
     // 1/2, rounded to the nearest with ties up.
-    if (p.mode != ResizeMode::kNearest || p.nearest != ResizeNearest::kFloor)
+    if (p.mode != ResizeMode::kNearest || p.nearest != NearestMode::kFloor)
       return n.Fail(
           Unsupported("operator Resize with tf_half_pixel_for_nn, mode other than nearest "
                       "and floor"));
-    p.nearest = ResizeNearest::kRoundPreferCeil;
+    p.nearest = NearestMode::kRoundPreferCeil;
   } else {
     p.coordinate =
-        n.Choice<ResizeCoordinate>("coordinate_transformation_mode", "half_pixel",
-                                   {{"half_pixel", ResizeCoordinate::kHalfPixel},
-                                    {"half_pixel_symmetric", ResizeCoordinate::kHalfPixelSymmetric},
-                                    {"pytorch_half_pixel", ResizeCoordinate::kPytorchHalfPixel},
-                                    {"align_corners", ResizeCoordinate::kAlignCorners},
-                                    {"asymmetric", ResizeCoordinate::kAsymmetric},
-                                    {"tf_crop_and_resize", ResizeCoordinate::kTfCropAndResize}});
+        n.Choice<CoordinateMode>("coordinate_transformation_mode", "half_pixel",
+                                   {{"half_pixel", CoordinateMode::kHalfPixel},
+                                    {"half_pixel_symmetric", CoordinateMode::kHalfPixelSymmetric},
+                                    {"pytorch_half_pixel", CoordinateMode::kPytorchHalfPixel},
+                                    {"align_corners", CoordinateMode::kAlignCorners},
+                                    {"asymmetric", CoordinateMode::kAsymmetric},
+                                    {"tf_crop_and_resize", CoordinateMode::kTfCropAndResize}});
   }
-  p.policy = n.Choice<ResizePolicy>("keep_aspect_ratio_policy", "stretch",
-                                    {{"stretch", ResizePolicy::kStretch},
-                                     {"not_larger", ResizePolicy::kNotLarger},
-                                     {"not_smaller", ResizePolicy::kNotSmaller}});
+  p.policy = n.Choice<AspectPolicy>("keep_aspect_ratio_policy", "stretch",
+                                    {{"stretch", AspectPolicy::kStretch},
+                                     {"not_larger", AspectPolicy::kNotLarger},
+                                     {"not_smaller", AspectPolicy::kNotSmaller}});
   p.cubic_a = n.Float("cubic_coeff_a", -0.75f);
   p.exclude_outside = n.Flag("exclude_outside", false);
   p.antialias = n.Flag("antialias", false);
   p.extrapolation = n.Float("extrapolation_value", 0);
   p.axes = n.Ints("axes");
   // The region is given by habit where nothing reads it.
-  ValueId roi = p.coordinate == ResizeCoordinate::kTfCropAndResize ? NotEmpty(n, 1) : kNoValue;
+  ValueId roi = p.coordinate == CoordinateMode::kTfCropAndResize ? NotEmpty(n, 1) : kNoValue;
   ValueId scales = NotEmpty(n, 2), sizes = NotEmpty(n, 3);
   if ((scales == kNoValue) == (sizes == kNoValue))
     return n.Fail(InvalidModel("exactly one of scales and sizes must be given"));
