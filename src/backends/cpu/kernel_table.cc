@@ -1,8 +1,12 @@
 #include "backends/cpu/kernel_table.h"
 
+#include "backends/cpu/conv_kernels.h"
 #include "backends/cpu/stream_kernels.h"
+#include "ops/conv.h"
 #include "ops/elementwise.h"
+#include "ops/matmul.h"
 #include "ops/movement.h"
+#include "ops/pool.h"
 #include "ops/shape_ops.h"
 #include "ops/softmax.h"
 
@@ -18,10 +22,12 @@ struct Row {
 constexpr Row kTable[] = {
     {&op::kAbs, cpu::UnaryKernels},
     {&op::kAdd, cpu::BinaryKernels},
+    {&op::kAveragePool, cpu::AveragePoolKernels},
     {&op::kCeil, cpu::UnaryKernels},
     {&op::kCelu, cpu::UnaryKernels},
     {&op::kClip, cpu::UnaryKernels},
     {&op::kConcat, cpu::MovementKernels},
+    {&op::kConv, cpu::ConvKernels},
     {&op::kDepthToSpace, cpu::MovementKernels},
     {&op::kDiv, cpu::BinaryKernels},
     {&op::kElu, cpu::UnaryKernels},
@@ -30,12 +36,16 @@ constexpr Row kTable[] = {
     {&op::kExpand, cpu::MovementKernels},
     {&op::kFloor, cpu::UnaryKernels},
     {&op::kGelu, cpu::UnaryKernels},
+    {&op::kGlobalAveragePool, cpu::GlobalAveragePoolKernels},
+    {&op::kGlobalMaxPool, cpu::GlobalMaxPoolKernels},
     {&op::kHardSigmoid, cpu::UnaryKernels},
     {&op::kHardSwish, cpu::UnaryKernels},
     {&op::kLeakyRelu, cpu::UnaryKernels},
     {&op::kLog, cpu::UnaryKernels},
     {&op::kLogSoftmax, cpu::SoftmaxKernels},
+    {&op::kMatMul, cpu::MatMulKernels},
     {&op::kMax, cpu::BinaryKernels},
+    {&op::kMaxPool, cpu::MaxPoolKernels},
     {&op::kMin, cpu::BinaryKernels},
     {&op::kMish, cpu::UnaryKernels},
     {&op::kMul, cpu::BinaryKernels},

@@ -1,0 +1,18 @@
+// Kernels of the operators that are bound by arithmetic: convolutions, matrix products, pooling.
+// kernel_table.cc says which operator has which.
+#pragma once
+
+#include <span>
+
+#include "backend/backend.h"
+
+namespace sula::cpu {
+
+std::span<const KernelEntry> ConvKernels();
+std::span<const KernelEntry> MatMulKernels();
+std::span<const KernelEntry> MaxPoolKernels();
+std::span<const KernelEntry> AveragePoolKernels();
+std::span<const KernelEntry> GlobalAveragePoolKernels();
+std::span<const KernelEntry> GlobalMaxPoolKernels();
+
+}  // namespace sula::cpu

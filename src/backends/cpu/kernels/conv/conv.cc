@@ -1,0 +1,141 @@
+#include "backends/cpu/kernels/conv/conv.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace sula::cpu {
+namespace {
+
+// Narrow groups waste lanes and fixed costs. Merging f of them into one with zeros between keeps
+// the number of FMAs while f * columns fit one vector, and divides the number of tiles by f.
+int64_t MergedGroups(const ConvSpec& spec, int lanes) {
+  const int64_t columns = spec.out_channels / spec.groups;
+  int64_t best = 1;
+  for (int64_t f = 2; f <= spec.groups && f * columns <= lanes; ++f)
+    if (spec.groups % f == 0) best = f;
+  return best;
+}
+
+PackedWeights Pack(const ConvSpec& spec, const float* weights, const float* bias,
+                   const GemmKernels& kernels) {
+  const int64_t taps = spec.window.taps(), k = spec.in_channels / spec.groups;
+  const int64_t merge = MergedGroups(spec, kernels.lanes);
+  if (merge == 1) {
+    return PackWeights({weights, k * taps, 1, taps}, bias,
+                       {spec.out_channels, taps, k, spec.groups}, kernels.lanes, kernels.registers);
+  }
+  const int64_t columns = spec.out_channels / spec.groups, merged_k = merge * k;
+  std::vector<float> w(static_cast<size_t>(spec.out_channels * taps * merged_k));
+  for (int64_t m = 0; m < spec.out_channels; ++m) {
+    float* to = w.data() + m * taps * merged_k + m / columns % merge * k;
+    for (int64_t c = 0; c < k; ++c)
+      for (int64_t t = 0; t < taps; ++t) to[t * merged_k + c] = weights[(m * k + c) * taps + t];
+  }
+  return PackWeights({w.data(), taps * merged_k, merged_k, 1}, bias,
+                     {spec.out_channels, taps, merged_k, spec.groups / merge}, kernels.lanes,
+                     kernels.registers);
+}
+
+// Pointers of all taps for output pixels [begin, end), counted over the batch:
+// pointers[tap * (end - begin) + pixel - begin].
+void FillPointers(const Window& w, const float* in, int64_t stride, const float* zeros,
+                  int64_t begin, int64_t end, const float** pointers) {
+  const int64_t count = end - begin, width = w.out[2];
+  for (int64_t p = begin; p < end;) {
+    // A run of pixels in one output row.
+    const int64_t x0 = p % width, row = p / width;
+    const int64_t n = std::min(width - x0, end - p);
+    const int64_t y = row % w.out[1], z = row / w.out[1] % w.out[0],
+                  b = row / (w.out[1] * w.out[0]);
+    const float** at = pointers + (p - begin);
+    for (int64_t kz = 0; kz < w.kernel[0]; ++kz) {
+      const int64_t iz = z * w.stride[0] + kz * w.dilation[0] - w.pad[0];
+      for (int64_t ky = 0; ky < w.kernel[1]; ++ky) {
+        const int64_t iy = y * w.stride[1] + ky * w.dilation[1] - w.pad[1];
+        const bool inside = iz >= 0 && iz < w.in[0] && iy >= 0 && iy < w.in[1];
+        const float* line = in + ((b * w.in[0] + iz) * w.in[1] + iy) * w.in[2] * stride;
+        for (int64_t kx = 0; kx < w.kernel[2]; ++kx, at += count) {
+          Range valid = inside ? ValidOutputs(w, 2, kx) : Range{x0 + n, x0 + n};
+          const int64_t v0 = std::clamp(valid.begin, x0, x0 + n);
+          const int64_t v1 = std::clamp(valid.end, v0, x0 + n);
+          const int64_t step = w.stride[2] * stride;
+          const float* from = line + (kx * w.dilation[2] - w.pad[2]) * stride;
+          for (int64_t x = x0; x < v0; ++x) at[x - x0] = zeros;
+          for (int64_t x = v0; x < v1; ++x) at[x - x0] = from + x * step;
+          for (int64_t x = v1; x < x0 + n; ++x) at[x - x0] = zeros;
+        }
+      }
+    }
+    p += n;
+  }
+}
+
+}  // namespace
+
+Result<ConvGemm> ConvGemm::Make(const ConvSpec& spec, const float* weights, const float* bias,
+                                const Machine& machine) {
+  const GemmKernels& kernels = GemmFor(machine.target);
+  ConvGemm r;
+  r.spec_ = spec, r.machine_ = machine;
+  r.weights_ = Pack(spec, weights, bias, kernels);
+  r.zeros_ = AlignedBuffer(static_cast<size_t>(spec.in_channels) * sizeof(float));
+  if (!r.weights_.data.data() || !r.weights_.bias.data() || !r.zeros_.data())
+    return ResourceExhausted("no memory for the packed weights of a convolution");
+  const Window& w = spec.window;
+  // Neighbouring windows overlap: a row of three taps brings about one new pixel per tap row.
+  const int64_t fresh = spec.in_channels * std::min<int64_t>(w.taps(), 3);
+  const Panel& first = r.weights_.panels.front();
+  r.blocks_ =
+      ChooseGemmBlocks(spec.batch * w.out_pixels(), spec.out_channels, w.taps(), r.weights_.shape.k,
+                       fresh * 4, static_cast<int>(r.weights_.panels.size()),
+                       kernels.tile_rows[first.vectors], machine.threads, machine.l2_bytes);
+  r.prefetch_ = r.weights_.data.bytes() > machine.l2_bytes / 2;
+  return r;
+}
+
+size_t ConvGemm::workspace_bytes() const {
+  if (spec_.window.IsPointwise()) return 0;
+  const int64_t rows = std::min(blocks_.rows, spec_.batch * spec_.window.out_pixels());
+  return AlignUp(static_cast<size_t>(rows * spec_.window.taps()) * sizeof(float*)) *
+         static_cast<size_t>(machine_.threads);
+}
+
+void ConvGemm::Run(const ConvArgs& args, const Parallel& parallel) const {
+  const Window& w = spec_.window;
+  const GemmKernels& kernels = GemmFor(machine_.target);
+  const int64_t pixels = spec_.batch * w.out_pixels();
+  const int num_panels = static_cast<int>(weights_.panels.size());
+  const size_t per_worker = workspace_bytes() / static_cast<size_t>(machine_.threads);
+
+  GemmCall base;
+  base.panels = weights_.panels.data();
+  base.b = weights_.data.as<float>(), base.bias = weights_.bias.as<float>();
+  base.taps = w.taps(), base.k = weights_.shape.k;
+  base.prefetch = prefetch_;
+  base.c_stride = args.out_stride;
+  base.residual_stride = args.residual_stride;
+  base.epilogue = spec_.epilogue;
+
+  parallel.For(blocks_.tasks(), [&](int64_t task, int worker) {
+    const int64_t begin = task / blocks_.panel_groups * blocks_.rows;
+    const int64_t end = std::min(begin + blocks_.rows, pixels);
+    const int p0 = static_cast<int>(task % blocks_.panel_groups) * blocks_.panels;
+    const int p1 = std::min(p0 + blocks_.panels, num_panels);
+    GemmCall call = base;
+    call.c = args.out + begin * args.out_stride;
+    if (args.residual) call.residual = args.residual + begin * args.residual_stride;
+    if (w.IsPointwise()) {
+      call.access = RowAccess::kStrided;
+      call.a = args.in + begin * args.in_stride, call.a_stride = args.in_stride;
+    } else {
+      auto* table = reinterpret_cast<const float**>(static_cast<std::byte*>(args.workspace) +
+                                                    static_cast<size_t>(worker) * per_worker);
+      FillPointers(w, args.in, args.in_stride, zeros_.as<float>(), begin, end, table);
+      call.access = RowAccess::kPointers;
+      call.pointers = table, call.pointer_stride = end - begin;
+    }
+    kernels.run(call, 0, end - begin, p0, p1);
+  });
+}
+
+}  // namespace sula::cpu

@@ -1,0 +1,83 @@
+// Convolution of channel-last maps by implicit GEMM: the rows of the product are output pixels, its
+// columns output channels. Nothing is copied: the kernel reads the input through one pointer per
+// tap and pixel, which point at a row of zeros outside the map.
+#pragma once
+
+#include <cstddef>
+
+#include "backends/cpu/kernels/gemm/gemm.h"
+#include "backends/cpu/kernels/window.h"
+#include "base/status.h"
+#include "base/thread_pool.h"
+
+namespace sula::cpu {
+
+struct ConvSpec {
+  int64_t batch = 1, in_channels = 0, out_channels = 0, groups = 1;
+  Window window;
+  Epilogue epilogue;
+};
+
+// Where a run reads and writes. Strides are in floats between pixels, at least the channels.
+struct ConvArgs {
+  const float* in = nullptr;
+  int64_t in_stride = 0;  // unused for planar input
+  float* out = nullptr;
+  int64_t out_stride = 0;
+  const float* residual = nullptr;  // may be null, may be out
+  int64_t residual_stride = 0;
+  void* workspace = nullptr;  // workspace_bytes(), 64-byte aligned
+};
+
+// How a kernel is made: instruction set, threads it will run on, size of the L2 cache.
+struct Machine {
+  Target target = Target::kScalar;
+  int threads = 1;
+  size_t l2_bytes = 512 << 10;
+};
+
+class ConvGemm {
+ public:
+  // weights: [out_channels][in_channels / groups][taps]; bias: [out_channels] or null. Both are
+  // copied. Error: out of memory.
+  static Result<ConvGemm> Make(const ConvSpec& spec, const float* weights, const float* bias,
+                               const Machine& machine);
+  size_t workspace_bytes() const;
+  size_t constant_bytes() const { return weights_.bytes() + zeros_.bytes(); }
+  const GemmBlocks& blocks() const { return blocks_; }
+  const PackedWeights& weights() const { return weights_; }
+  void Run(const ConvArgs& args, const Parallel& parallel) const;
+
+ private:
+  ConvSpec spec_;
+  Machine machine_;
+  PackedWeights weights_;
+  AlignedBuffer zeros_;  // one pixel
+  GemmBlocks blocks_;
+  bool prefetch_ = false;
+};
+
+// Convolution that reads planar (row-major NCHW) maps of few channels, as at the entry of a net,
+// and writes channel-last ones. Input rows are copied into padded strips, split by the phases of
+// the stride, so that neighbouring output pixels read neighbouring floats. One group; one or two
+// spatial axes.
+class ConvPlanar {
+ public:
+  static Result<ConvPlanar> Make(const ConvSpec& spec, const float* weights, const float* bias,
+                                 const Machine& machine);
+  size_t workspace_bytes() const;
+  size_t constant_bytes() const { return weights_.bytes(); }
+  void Run(const ConvArgs& args, const Parallel& parallel) const;
+
+ private:
+  void CopyStrips(const float* image, int64_t row_begin, int64_t rows, float* strips) const;
+
+  ConvSpec spec_;
+  Machine machine_;
+  PackedWeights weights_;
+  int64_t band_rows_ = 0;     // output rows of a task
+  int64_t strip_rows_ = 0;    // input rows that a band needs
+  int64_t phase_floats_ = 0;  // of one phase of one row
+};
+
+}  // namespace sula::cpu

@@ -1,0 +1,120 @@
+#include <algorithm>
+#include <cstring>
+
+#include "backends/cpu/kernels/conv/conv.h"
+
+namespace sula::cpu {
+
+Result<ConvPlanar> ConvPlanar::Make(const ConvSpec& spec, const float* weights, const float* bias,
+                                    const Machine& machine) {
+  const GemmKernels& kernels = GemmFor(machine.target);
+  const Window& w = spec.window;
+  ConvPlanar r;
+  r.spec_ = spec, r.machine_ = machine;
+  // Every value of a window is a tap of its own with k = 1.
+  const int64_t taps = spec.in_channels * w.taps();
+  r.weights_ = PackWeights({weights, taps, 1, 0}, bias, {spec.out_channels, taps, 1, 1},
+                           kernels.lanes, kernels.registers);
+  if (!r.weights_.data.data() || !r.weights_.bias.data())
+    return ResourceExhausted("no memory for the packed weights of a convolution");
+  // Eight rows share most of their input rows; fewer where threads would go without.
+  r.band_rows_ = std::clamp<int64_t>(w.out[1] * spec.batch / (4 * machine.threads), 1, 8);
+  r.strip_rows_ = (r.band_rows_ - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
+  const int64_t width = (w.out[2] - 1) * w.stride[2] + (w.kernel[2] - 1) * w.dilation[2] + 1;
+  r.phase_floats_ = (width + w.stride[2] - 1) / w.stride[2];
+  return r;
+}
+
+size_t ConvPlanar::workspace_bytes() const {
+  const Window& w = spec_.window;
+  const size_t strips =
+      static_cast<size_t>(spec_.in_channels * strip_rows_ * w.stride[2] * phase_floats_) *
+      sizeof(float);
+  const size_t pointers = static_cast<size_t>(spec_.in_channels * w.taps()) * sizeof(float*);
+  return (AlignUp(strips) + AlignUp(pointers)) * static_cast<size_t>(machine_.threads);
+}
+
+// Input rows [row_begin, row_begin + rows) of all channels, which may lie outside the image:
+// strips[((channel * strip_rows + row) * phases + phase) * phase_floats + i] is the padded row's
+// element i * phases + phase.
+void ConvPlanar::CopyStrips(const float* image, int64_t row_begin, int64_t rows,
+                            float* strips) const {
+  const Window& w = spec_.window;
+  const int64_t phases = w.stride[2];
+  for (int64_t c = 0; c < spec_.in_channels; ++c) {
+    for (int64_t r = 0; r < rows; ++r) {
+      float* to = strips + (c * strip_rows_ + r) * phases * phase_floats_;
+      const int64_t y = row_begin + r;
+      if (y < 0 || y >= w.in[1]) {
+        std::fill_n(to, phases * phase_floats_, 0.f);
+        continue;
+      }
+      const float* from = image + (c * w.in[1] + y) * w.in[2];
+      for (int64_t phase = 0; phase < phases; ++phase, to += phase_floats_) {
+        // Element i is image column i * phases + first.
+        const int64_t first = phase - w.pad[2];
+        const int64_t i0 = std::min(first >= 0 ? 0 : (-first + phases - 1) / phases, phase_floats_);
+        const int64_t i1 = std::clamp<int64_t>(
+            first >= w.in[2] ? 0 : (w.in[2] - first + phases - 1) / phases, i0, phase_floats_);
+        std::fill_n(to, i0, 0.f);
+        const float* column = from + i0 * phases + first;
+        if (phases == 1) {
+          std::memcpy(to + i0, column, static_cast<size_t>(i1 - i0) * sizeof(float));
+        } else if (phases == 2) {  // a constant stride lets the compiler use shuffles
+          for (int64_t i = 0; i < i1 - i0; ++i) to[i0 + i] = column[2 * i];
+        } else {
+          for (int64_t i = 0; i < i1 - i0; ++i) to[i0 + i] = column[phases * i];
+        }
+        std::fill(to + i1, to + phase_floats_, 0.f);
+      }
+    }
+  }
+}
+
+void ConvPlanar::Run(const ConvArgs& args, const Parallel& parallel) const {
+  const Window& w = spec_.window;
+  const GemmKernels& kernels = GemmFor(machine_.target);
+  const int64_t bands = (w.out[1] + band_rows_ - 1) / band_rows_;
+  const int64_t phases = w.stride[2];
+  const size_t per_worker = workspace_bytes() / static_cast<size_t>(machine_.threads);
+  const size_t pointer_bytes =
+      AlignUp(static_cast<size_t>(spec_.in_channels * w.taps()) * sizeof(float*));
+
+  parallel.For(bands * spec_.batch, [&](int64_t task, int worker) {
+    const int64_t image = task / bands, y0 = task % bands * band_rows_;
+    const int64_t y1 = std::min(y0 + band_rows_, w.out[1]);
+    std::byte* mine = static_cast<std::byte*>(args.workspace) + worker * per_worker;
+    auto* pointers = reinterpret_cast<const float**>(mine);
+    auto* strips = reinterpret_cast<float*>(mine + pointer_bytes);
+    const int64_t rows = (y1 - y0 - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
+    CopyStrips(args.in + image * spec_.in_channels * w.in_pixels(), y0 * w.stride[1] - w.pad[1],
+               rows, strips);
+    GemmCall call;
+    call.access = RowAccess::kStrips;
+    call.pointers = pointers;
+    call.panels = weights_.panels.data();
+    call.b = weights_.data.as<float>(), call.bias = weights_.bias.as<float>();
+    call.taps = spec_.in_channels * w.taps(), call.k = 1;
+    call.c_stride = args.out_stride, call.residual_stride = args.residual_stride;
+    call.epilogue = spec_.epilogue;
+    for (int64_t y = y0; y < y1; ++y) {
+      int64_t tap = 0;
+      for (int64_t c = 0; c < spec_.in_channels; ++c) {
+        for (int64_t ky = 0; ky < w.kernel[1]; ++ky) {
+          const int64_t row = (y - y0) * w.stride[1] + ky * w.dilation[1];
+          const float* strip = strips + (c * strip_rows_ + row) * phases * phase_floats_;
+          for (int64_t kx = 0; kx < w.kernel[2]; ++kx) {
+            const int64_t x = kx * w.dilation[2];
+            pointers[tap++] = strip + x % phases * phase_floats_ + x / phases;
+          }
+        }
+      }
+      const int64_t pixel = (image * w.out[1] + y) * w.out[2];
+      call.c = args.out + pixel * args.out_stride;
+      call.residual = args.residual ? args.residual + pixel * args.residual_stride : nullptr;
+      kernels.run(call, 0, w.out[2], 0, static_cast<int>(weights_.panels.size()));
+    }
+  });
+}
+
+}  // namespace sula::cpu

@@ -1,0 +1,9 @@
+#include "backends/cpu/kernels/depthwise/depthwise_body.h"
+#include "backends/cpu/kernels/depthwise/depthwise_targets.h"
+#include "backends/cpu/simd/portable.h"
+
+namespace sula::cpu {
+
+constinit const DepthwiseKernels kDepthwiseScalar16 = MakeDepthwiseKernels<simd::Scalar16>();
+
+}  // namespace sula::cpu

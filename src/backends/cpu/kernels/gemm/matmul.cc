@@ -1,0 +1,126 @@
+#include "backends/cpu/kernels/gemm/matmul.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sula::cpu {
+namespace {
+
+// out[m][k] = in[k][m] in squares that fit L1.
+void Transpose(const float* in, int64_t k, int64_t m, float* out) {
+  constexpr int64_t kSquare = 16;
+  for (int64_t i0 = 0; i0 < m; i0 += kSquare)
+    for (int64_t q0 = 0; q0 < k; q0 += kSquare)
+      for (int64_t i = i0; i < std::min(i0 + kSquare, m); ++i)
+        for (int64_t q = q0; q < std::min(q0 + kSquare, k); ++q) out[i * k + q] = in[q * m + i];
+}
+
+}  // namespace
+
+WeightView MatMul::View(const float* b, int64_t index) const {
+  b += index * spec_.k * spec_.n;
+  if (spec_.trans_b) return {b, spec_.k, 0, 1};
+  return {b, 1, 0, spec_.n};
+}
+
+Result<MatMul> MatMul::Make(const MatMulSpec& spec, const float* b, const float* bias,
+                            const Machine& machine) {
+  const GemmKernels& kernels = GemmFor(machine.target);
+  MatMul r;
+  r.spec_ = spec, r.machine_ = machine;
+  r.shape_ = {spec.n, 1, spec.k, 1};
+  r.panels_ = SplitColumns(r.shape_, kernels.lanes, kernels.registers);
+  // Panels of every matrix begin on a cache line.
+  r.packed_floats_ = static_cast<int64_t>(
+      AlignUp(static_cast<size_t>(PackedFloats(r.panels_, r.shape_, kernels.lanes)), 16));
+  r.bias_ = AlignedBuffer(static_cast<size_t>(BiasFloats(r.panels_, kernels.lanes)) * 4);
+  if (!r.bias_.data()) return ResourceExhausted("no memory for the bias of a matrix product");
+  if (bias) std::memcpy(r.bias_.data(), bias, static_cast<size_t>(spec.n) * sizeof(float));
+  if (b) {
+    r.packed_ = AlignedBuffer(static_cast<size_t>(r.packed_floats_ * spec.b_count) * 4);
+    if (!r.packed_.data())
+      return ResourceExhausted("no memory for the packed operand of a matrix product");
+    for (int64_t i = 0; i < spec.b_count; ++i)
+      for (const Panel& panel : r.panels_)
+        PackPanel(r.View(b, i), panel, r.shape_, kernels.lanes, spec.alpha,
+                  r.packed_.as<float>() + i * r.packed_floats_);
+  }
+  r.products_ = static_cast<int64_t>(spec.a_index.size());
+  r.rows_ = spec.m;
+  // Batches of a, each with its own rows and all with the one b, are one tall product.
+  bool tall = spec.b_count == 1 && !spec.trans_a && r.products_ > 1;
+  for (int64_t i = 0; i < r.products_; ++i) tall &= spec.a_index[static_cast<size_t>(i)] == i;
+  if (tall) r.rows_ *= r.products_, r.products_ = 1;
+  const int threads =
+      r.products_ >= 4 * machine.threads ? 1 : machine.threads;  // else batches are tasks enough
+  r.blocks_ =
+      ChooseGemmBlocks(r.rows_, spec.n, 1, spec.k, spec.k * 4, static_cast<int>(r.panels_.size()),
+                       kernels.tile_rows[r.panels_.front().vectors], threads, machine.l2_bytes);
+  return r;
+}
+
+size_t MatMul::workspace_bytes() const {
+  size_t bytes = AlignUp(bias_.bytes());
+  if (!packed_.data()) bytes += AlignUp(static_cast<size_t>(packed_floats_ * spec_.b_count) * 4);
+  if (spec_.trans_a) bytes += static_cast<size_t>(spec_.a_count * spec_.m * spec_.k) * 4;
+  return bytes;
+}
+
+void MatMul::Run(const MatMulArgs& args, const Parallel& parallel) const {
+  const GemmKernels& kernels = GemmFor(machine_.target);
+  auto* work = static_cast<std::byte*>(args.workspace);
+  const float* bias = bias_.as<float>();
+  if (args.bias) {
+    auto* copy = reinterpret_cast<float*>(work);
+    std::memcpy(copy, args.bias, static_cast<size_t>(spec_.n) * sizeof(float));
+    std::memset(copy + spec_.n, 0, bias_.bytes() - static_cast<size_t>(spec_.n) * sizeof(float));
+    bias = copy;
+  }
+  work += AlignUp(bias_.bytes());
+  const float* packed = packed_.as<float>();
+  const int64_t num_panels = static_cast<int64_t>(panels_.size());
+  if (!packed) {
+    auto* to = reinterpret_cast<float*>(work);
+    parallel.For(spec_.b_count * num_panels, [&](int64_t task, int) {
+      const int64_t matrix = task / num_panels;
+      PackPanel(View(args.b, matrix), panels_[static_cast<size_t>(task % num_panels)], shape_,
+                kernels.lanes, spec_.alpha, to + matrix * packed_floats_);
+    });
+    packed = to;
+    work += AlignUp(static_cast<size_t>(packed_floats_ * spec_.b_count) * 4);
+  }
+  const float* a = args.a;
+  if (spec_.trans_a) {
+    auto* to = reinterpret_cast<float*>(work);
+    parallel.For(spec_.a_count, [&](int64_t i, int) {
+      Transpose(a + i * spec_.m * spec_.k, spec_.k, spec_.m, to + i * spec_.m * spec_.k);
+    });
+    a = to;
+  }
+
+  GemmCall base;
+  base.access = RowAccess::kStrided;
+  base.a_stride = spec_.k;
+  base.panels = panels_.data();
+  base.bias = bias;
+  base.k = spec_.k;
+  base.prefetch = static_cast<size_t>(packed_floats_) * 4 > machine_.l2_bytes / 2;
+  base.c_stride = base.residual_stride = spec_.n;
+  base.epilogue = spec_.epilogue;
+  parallel.For(products_ * blocks_.tasks(), [&](int64_t task, int) {
+    const int64_t product = task / blocks_.tasks(), block = task % blocks_.tasks();
+    const int64_t begin = block / blocks_.panel_groups * blocks_.rows;
+    const int64_t end = std::min(begin + blocks_.rows, rows_);
+    const int64_t p0 = block % blocks_.panel_groups * blocks_.panels;
+    const int64_t p1 = std::min(p0 + blocks_.panels, num_panels);
+    GemmCall call = base;
+    call.a = a + spec_.a_index[static_cast<size_t>(product)] * spec_.m * spec_.k;
+    call.b = packed + spec_.b_index[static_cast<size_t>(product)] * packed_floats_;
+    const int64_t at = product * rows_ * spec_.n;
+    call.c = args.c + at;
+    call.residual = args.residual ? args.residual + at : nullptr;
+    kernels.run(call, begin, end, static_cast<int>(p0), static_cast<int>(p1));
+  });
+}
+
+}  // namespace sula::cpu

@@ -1,0 +1,9 @@
+#include "backends/cpu/kernels/pool/pool_body.h"
+#include "backends/cpu/kernels/pool/pool_targets.h"
+#include "backends/cpu/simd/portable.h"
+
+namespace sula::cpu {
+
+constinit const PoolKernels kPoolScalar16 = MakePoolKernels<simd::Scalar16>();
+
+}  // namespace sula::cpu

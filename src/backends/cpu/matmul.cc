@@ -1,0 +1,119 @@
+// Matrix products.
+#include "ops/matmul.h"
+
+#include "backends/cpu/adapter.h"
+#include "backends/cpu/conv_kernels.h"
+#include "backends/cpu/kernels/gemm/matmul.h"
+
+namespace sula::cpu {
+namespace {
+
+// Inputs of the operator.
+constexpr size_t kA = 0, kB = 1, kBias = 2, kResidual = 3;
+
+// For each batch index of the result, in row-major order, the operand's matrix it uses.
+std::vector<int64_t> BatchIndex(const Dims& operand, const Dims& batch) {
+  const size_t own = operand.size() > 2 ? operand.size() - 2 : 0;
+  std::vector<int64_t> r(static_cast<size_t>(NumElements(batch)));
+  for (size_t i = 0; i < r.size(); ++i) {
+    int64_t rest = static_cast<int64_t>(i), index = 0, step = 1;
+    for (size_t axis = batch.size(); axis-- > 0;) {
+      const int64_t at = rest % batch[axis];
+      rest /= batch[axis];
+      if (batch.size() - axis > own) continue;
+      const int64_t size = operand[own - (batch.size() - axis)];
+      index += (size == 1 ? 0 : at) * step;
+      step *= size;
+    }
+    r[i] = index;
+  }
+  return r;
+}
+
+Dims BatchDims(const Dims& dims) {
+  return dims.size() > 2 ? Dims(dims.begin(), dims.end() - 2) : Dims();
+}
+
+Result<MatMulSpec> SpecOf(const KernelRequest& request) {
+  const auto& p = request.params<MatMulParams>();
+  const Dims &a = request.inputs[kA].dims, &b = request.inputs[kB].dims;
+  MatMulSpec s;
+  s.trans_a = p.trans_a, s.trans_b = p.trans_b, s.alpha = p.alpha;
+  s.epilogue = EpilogueOf(p.Fused());
+  s.m = a.size() < 2 ? 1 : a[a.size() - (p.trans_a ? 1 : 2)];
+  s.k = a.size() < 2 ? a.back() : a[a.size() - (p.trans_a ? 2 : 1)];
+  s.n = b.size() < 2 ? 1 : b[b.size() - (p.trans_b ? 2 : 1)];
+  const Dims a_batch = BatchDims(a), b_batch = BatchDims(b);
+  ASSIGN_OR_RETURN(const Dims batch, BroadcastDims(a_batch, b_batch));
+  s.a_index = BatchIndex(a, batch), s.b_index = BatchIndex(b, batch);
+  s.a_count = NumElements(a_batch), s.b_count = NumElements(b_batch);
+  return s;
+}
+
+Verdict AcceptMatMul(const KernelRequest& request) {
+  if (Verdict v = AcceptFloat(request); !v) return v;
+  if (Result<MatMulSpec> spec = SpecOf(request); !spec.has_value())
+    return Verdict::No(spec.error().message());
+  return Verdict::Yes();
+}
+
+double EstimateMatMul(const KernelRequest& request) {
+  const Result<MatMulSpec> s = SpecOf(request);
+  double bytes = BytesOf(request.outputs[0]);
+  for (const TensorDesc& t : request.inputs) bytes += BytesOf(t);
+  if (!request.IsConstant(kB)) bytes += 2 * BytesOf(request.inputs[kB]);  // packing
+  const double flops = 2.0 * static_cast<double>(s->m * s->n) * static_cast<double>(s->k) *
+                       static_cast<double>(s->a_index.size());
+  return Seconds({flops, 0.9, bytes}, BestTarget(), request.threads);
+}
+
+class MatMulKernel : public Kernel {
+ public:
+  MatMulKernel(MatMul impl, const KernelRequest& request)
+      : impl_(std::move(impl)),
+        packed_(request.IsConstant(kB)),
+        own_bias_(request.IsConstant(kBias)) {}
+  size_t workspace_bytes() const override { return impl_.workspace_bytes(); }
+  size_t constant_bytes() const override { return impl_.constant_bytes(); }
+  bool ReadsConstant(int i) const override {
+    return !(i == int{kB} && packed_) && !(i == int{kBias} && own_bias_);
+  }
+  std::string Detail() const override {
+    return StrCat(Name(BestTarget()), packed_ ? ", packed" : "");
+  }
+  void Run(const RunArgs& args) const noexcept override {
+    auto input = [&](size_t i) {
+      return i < args.inputs.size() ? static_cast<const float*>(args.inputs[i]) : nullptr;
+    };
+    MatMulArgs a;
+    a.a = input(kA), a.b = packed_ ? nullptr : input(kB);
+    a.bias = own_bias_ ? nullptr : input(kBias), a.residual = input(kResidual);
+    a.c = static_cast<float*>(args.outputs[0]);
+    a.workspace = args.workspace;
+    impl_.Run(a, args.parallel);
+  }
+
+ private:
+  MatMul impl_;
+  bool packed_, own_bias_;
+};
+
+Result<std::unique_ptr<Kernel>> CreateMatMul(const KernelRequest& request) {
+  ASSIGN_OR_RETURN(const MatMulSpec spec, SpecOf(request));
+  ASSIGN_OR_RETURN(MatMul impl, MatMul::Make(spec, ConstantData(request, kB),
+                                             ConstantData(request, kBias), MachineOf(request)));
+  return std::unique_ptr<Kernel>(std::make_unique<MatMulKernel>(std::move(impl), request));
+}
+
+constexpr KernelEntry kMatMulKernels[] = {
+    {.name = "packed_gemm",
+     .accept = AcceptMatMul,
+     .estimate = EstimateMatMul,
+     .create = CreateMatMul},
+};
+
+}  // namespace
+
+std::span<const KernelEntry> MatMulKernels() { return kMatMulKernels; }
+
+}  // namespace sula::cpu
