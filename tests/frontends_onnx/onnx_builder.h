@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -226,7 +227,7 @@ struct OneNode {
 
 // ---- tensors
 template <class T = float>
-Tensor Make(Dims dims, std::initializer_list<T> values) {
+Tensor Make(Dims dims, std::initializer_list<std::type_identity_t<T>> values) {
   return Tensor::From<T>(std::move(dims), values);
 }
 inline Tensor Ints(std::initializer_list<int64_t> values) {

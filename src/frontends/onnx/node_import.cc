@@ -159,8 +159,8 @@ std::vector<ValueId> NodeImport::AddNode(const OpDef& op, Params params,
                                          std::vector<std::string> output_names, std::string name) {
   DropTrailing(inputs);
   if (Status s = CheckTypes(graph_, op, inputs); !s.ok()) Fail(std::move(s));
-  NodeId id = graph_.AddNode(op, std::move(params), std::move(inputs),
-                             static_cast<int>(output_names.size()), std::move(name),
+  const int num_outputs = static_cast<int>(output_names.size());
+  NodeId id = graph_.AddNode(op, std::move(params), std::move(inputs), num_outputs, std::move(name),
                              std::move(output_names));
   const Node& node = graph_.node(id);
   if (!ok()) return node.outputs;
