@@ -76,6 +76,8 @@ struct ElementwiseKernels {
   // holds 2 n floats.
   void (*softmax_columns)(const float* x, float* y, int64_t rows, int64_t stride, int64_t n,
                           bool log, float* scratch);
+  // y[i] = the sum over t < count of weight[t] * x[t][i], for i < n; y must not overlap any x.
+  void (*weighted_sum)(const float* const* x, const float* weight, int count, float* y, int64_t n);
 };
 
 // Precondition: the target is available.

@@ -246,6 +246,21 @@ void SoftmaxColumns(const float* x, float* y, int64_t rows, int64_t stride, int6
 }
 
 template <class V>
+void WeightedSum(const float* const* x, const float* weight, int count, float* y, int64_t n) {
+  int64_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) {
+    V sum = V::Zero();
+    for (int t = 0; t < count; ++t) sum = Fma(V::Set(weight[t]), V::Load(x[t] + i), sum);
+    sum.Store(y + i);
+  }
+  if (const int rest = static_cast<int>(n - i); rest > 0) {
+    V sum = V::Zero();
+    for (int t = 0; t < count; ++t) sum = Fma(V::Set(weight[t]), V::LoadN(x[t] + i, rest), sum);
+    sum.StoreN(y + i, rest);
+  }
+}
+
+template <class V>
 consteval ElementwiseKernels MakeElementwise() {
   ElementwiseKernels k{};
   [&]<size_t... kI>(std::index_sequence<kI...>) {
@@ -262,6 +277,7 @@ consteval ElementwiseKernels MakeElementwise() {
   }
   (std::make_index_sequence<static_cast<size_t>(Fold::kCount)>());
   k.softmax = SoftmaxRow<V>;
+  k.weighted_sum = WeightedSum<V>;
   k.softmax_columns = SoftmaxColumns<V>;
   return k;
 }
