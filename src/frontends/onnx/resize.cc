@@ -54,6 +54,7 @@ void Upsample(NodeImport& n) {
 void Resize10(NodeImport& n) {
   ResizeParams p = Plain(n);
   ValueId x = n.Input(0);
+  if (!n.HasInput(1)) return n.Fail(InvalidModel("input 1 ('scales') is missing"));
   if (p.mode != ResizeMode::kNearest) return n.Emit(op::kResize, p, {x, kNoValue, n.Input(1)});
   const Tensor* scales = n.ConstantOf(n.Input(1));
   if (!scales || scales->dtype() != DType::kFloat32)
@@ -138,7 +139,7 @@ void GridSample(NodeImport& n) {
 
 constexpr OpHandler kHandlers[] = {
     {"GridSample", GridSample, 2, 2},
-    {"Resize", Resize, 2, 4},
+    {"Resize", Resize, 1, 4},
     {"Upsample", Upsample, 1, 2},
 };
 
