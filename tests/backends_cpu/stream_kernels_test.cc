@@ -170,5 +170,45 @@ TEST(StreamKernels, DepthAndSpace) {
   ExpectRuns("input %x: float32[2,3,6,4]", "%y = SpaceToDepth(%x) {block=2}");
 }
 
+TEST(StreamKernels, ReductionsOverEveryAxes) {
+  for (const char* op : {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd",
+                         "ReduceL1", "ReduceL2", "ReduceSumSquare"}) {
+    for (const char* axes : {"[2, 3]", "[1]", "[0]", "[3]", "[1, 3]", "[0, 2]", "[0, 1, 2, 3]"}) {
+      for (const char* keep : {"true", "false"}) {
+        // at most 2 * 19 * 5 * 7 terms, each rounding once; products stay in [0.9^n, 1.1^n]
+        ExpectRuns("input %x: float32[2,19,5,7]",
+                   StrCat("%y = ", op, "(%x) {axes=", axes, ", keepdims=", keep, "}"),
+                   {.relative = 1330 * kEps, .low = .9f, .high = 1.1f});
+      }
+    }
+  }
+  ExpectRuns("input %x: float32[1,64,40,40]", "%y = ReduceMean(%x) {axes=[2, 3]}",
+             {.absolute = 1600 * kEps});
+  ExpectRuns("input %x: float32[3,500]; const %a: int64[1] = [-1]", "%y = ReduceMax(%x, %a)");
+  ExpectRuns("input %x: float32[]", "%y = ReduceSum(%x)");
+  ExpectRefused("input %x: int32[3,4]", "%y = ReduceSum(%x)");
+}
+
+TEST(StreamKernels, Gather) {
+  ExpectRuns("input %x: float32[5,7]; const %i: int64[4] = [4, 0, -1, 2]", "%y = Gather(%x, %i)");
+  ExpectRuns("input %x: uint8[2,6,3]; input %i: int32[2,2]", "%y = Gather(%x, %i) {axis=1}");
+  ExpectRuns("input %x: float32[2,6,3]; const %i: int64[] = [1]", "%y = Gather(%x, %i) {axis=-1}");
+}
+
+TEST(StreamKernels, Resize) {
+  for (const char* mode : {"nearest", "linear", "cubic"}) {
+    for (const char* coordinate : {"half_pixel", "asymmetric", "align_corners"}) {
+      ExpectRuns("input %x: float32[2,19,5,7]; const %s: float32[4] = [1, 1, 2, 1.5]",
+                 StrCat("%y = Resize(%x, _, %s) {mode=\"", mode, "\", coordinate=\"", coordinate,
+                        "\", nearest=\"floor\"}"),
+                 {.absolute = 32 * kEps});
+    }
+  }
+  ExpectRuns("input %x: float32[1,3,6]; const %s: int64[3] = [1, 3, 4]",
+             "%y = Resize(%x, _, _, %s) {mode=\"linear\"}", {.absolute = 8 * kEps});
+  ExpectRefused("input %x: float32[1,3,6,6]; const %s: float32[4] = [1, 2, 1, 1]",
+                "%y = Resize(%x, _, %s) {mode=\"linear\"}");
+}
+
 }  // namespace
 }  // namespace sula::cpu

@@ -63,13 +63,13 @@ ResizePlan PlanResize(const KernelRequest& r) {
   if (!axes) return no(axes.error().message());
   plan.rows = Unchanged(rank == 4 ? x[2] : 1), plan.columns = Unchanged(x[rank - 1]);
   for (const ResizeAxis& axis : *axes) {
+    if (axis.scale == 1 && axis.in == axis.out &&
+        p.coordinate != CoordinateMode::kTfCropAndResize) {
+      continue;
+    }
+    if (axis.axis < 2) return no("batch or channels resized");
     ResizeTaps taps = MakeResizeTaps(p, axis);
-    if (axis.axis < 2) {
-      const ResizeTaps same = Unchanged(axis.in);
-      if (taps.begin != same.begin || taps.index != same.index || taps.weight != same.weight) {
-        return no("batch or channels resized");
-      }
-    } else if (axis.axis == rank - 1) {
+    if (axis.axis == rank - 1) {
       plan.columns = std::move(taps);
     } else {
       plan.rows = std::move(taps);
