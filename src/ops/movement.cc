@@ -31,11 +31,9 @@ constexpr Field kConcatFields[] = {MakeField<&ConcatParams::axis>("axis", "joine
 constexpr Field kSplitFields[] = {
     MakeField<&SplitParams::axis>("axis", "cut across it"),
     MakeField<&SplitParams::num_outputs>("num_outputs", "equal parts, the last may be smaller")};
-constexpr Field kDepthToSpaceFields[] = {
-    MakeField<&BlockParams::block>("block", "side of the square that channels become"),
+constexpr Field kBlockFields[] = {
+    MakeField<&BlockParams::block>("block", "side of the square of pixels"),
     MakeField<&BlockParams::crd>("crd", "channels ordered column-row-depth")};
-constexpr Field kSpaceToDepthFields[] = {
-    MakeField<&BlockParams::block>("block", "side of the square that becomes channels")};
 
 // Reads x through a shape `dims` (as many elements) with its axes permuted, writes y densely.
 void CopyPermuted(const Tensor& x, const Dims& dims, std::span<const int> perm, Tensor& y) {
@@ -319,9 +317,11 @@ Status InferSpaceToDepth(InferContext& ctx) {
 Status EvaluateSpaceToDepth(EvalContext& ctx) {
   const Tensor& x = ctx.input(0);
   ASSIGN_OR_RETURN(Tensor * y, ctx.InferredOutput(0));
-  const int64_t b = ctx.params<BlockParams>().block;
-  CopyPermuted(x, {x.dim(0), x.dim(1), y->dim(2), b, y->dim(3), b},
-               std::vector<int>{0, 3, 5, 1, 2, 4}, *y);
+  const BlockParams& p = ctx.params<BlockParams>();
+  const int64_t b = p.block;
+  const std::vector<int> perm =
+      p.crd ? std::vector<int>{0, 1, 3, 5, 2, 4} : std::vector<int>{0, 3, 5, 1, 2, 4};
+  CopyPermuted(x, {x.dim(0), x.dim(1), y->dim(2), b, y->dim(3), b}, perm, *y);
   return {};
 }
 
@@ -394,7 +394,7 @@ constinit const OpDef kDepthToSpace = {
     .summary = "y [N,C/b^2,H*b,W*b] = channels of x moved into b x b squares of pixels",
     .inputs = kMap,
     .outputs = kY,
-    .fields = kDepthToSpaceFields,
+    .fields = kBlockFields,
     .default_params = DefaultParams<BlockParams>,
     .build_params = BuildParams<BlockParams>,
     .infer = InferDepthToSpace,
@@ -406,7 +406,7 @@ constinit const OpDef kSpaceToDepth = {
     .summary = "y [N,C*b^2,H/b,W/b] = b x b squares of pixels moved into channels",
     .inputs = kMap,
     .outputs = kY,
-    .fields = kSpaceToDepthFields,
+    .fields = kBlockFields,
     .default_params = DefaultParams<BlockParams>,
     .build_params = BuildParams<BlockParams>,
     .infer = InferSpaceToDepth,

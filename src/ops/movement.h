@@ -38,7 +38,7 @@ struct PadParams {
 };
 struct BlockParams {
   int64_t block = 1;
-  bool crd = false;  // DepthToSpace: channels are ordered column-row-depth, not depth-column-row
+  bool crd = false;  // channels are ordered column-row-depth, not depth-column-row
   friend bool operator==(const BlockParams&, const BlockParams&) = default;
 };
 struct ReverseSequenceParams {
@@ -74,7 +74,7 @@ extern const OpDef kSlice;            // x, starts, ends, axes?, steps?
 extern const OpDef kPad;              // x, pads (begins, then ends), value? (0), axes? (all)
 extern const OpDef kTile;             // x, repeats
 extern const OpDef kDepthToSpace;     // x [N,C,H,W]
-extern const OpDef kSpaceToDepth;     // x [N,C,H,W]; BlockParams::crd is not used
+extern const OpDef kSpaceToDepth;     // x [N,C,H,W]
 extern const OpDef kReverseSequence;  // x, lengths [batch]
 extern const OpDef kTrilu;            // x [...,M,N], k?
 extern const OpDef kEyeLike;          // x (rank 2; its shape alone counts)

@@ -223,7 +223,7 @@ Verdict PlanTile(const KernelRequest& r, Parts& parts) {
 }
 
 // Between depth [N, C', ...] and space [N, C, H b, W b]: element (c, h b + i, w b + j) of space is
-// channel (i b + j) C + c of depth, or, for DepthToSpace's mode CRD, channel c b b + i b + j.
+// channel (i b + j) C + c of depth, or, in order CRD, channel c b b + i b + j.
 Verdict PlanBlocks(const KernelRequest& r, bool to_space, bool crd, Parts& parts) {
   const TensorDesc& depth = to_space ? r.inputs[0] : r.outputs[0];
   const TensorDesc& space = to_space ? r.outputs[0] : r.inputs[0];
@@ -256,8 +256,7 @@ Verdict PlanParts(const KernelRequest& r, Parts& parts) {
   if (op == &op::kPad) return PlanPad(r, parts);
   if (op == &op::kExpand) return PlanExpand(r, parts);
   if (op == &op::kTile) return PlanTile(r, parts);
-  const bool to_space = op == &op::kDepthToSpace;
-  return PlanBlocks(r, to_space, to_space && r.params<BlockParams>().crd, parts);
+  return PlanBlocks(r, op == &op::kDepthToSpace, r.params<BlockParams>().crd, parts);
 }
 
 class MovementKernel final : public Kernel {
