@@ -7,6 +7,7 @@
 #include "ops/movement.h"
 #include "ops/norm.h"
 #include "ops/pool.h"
+#include "ops/quant.h"
 #include "ops/reduce.h"
 #include "ops/resize.h"
 #include "ops/shape_ops.h"
@@ -37,12 +38,15 @@ constexpr const OpDef* kAll[] = {
     &op::kConcat,
     &op::kConstantOfShape,
     &op::kConv,
+    &op::kConvInteger,
     &op::kConvTranspose,
     &op::kCos,
     &op::kCosh,
     &op::kCumSum,
     &op::kDepthToSpace,
+    &op::kDequantizeLinear,
     &op::kDiv,
+    &op::kDynamicQuantizeLinear,
     &op::kElu,
     &op::kEqual,
     &op::kErf,
@@ -77,6 +81,7 @@ constexpr const OpDef* kAll[] = {
     &op::kLogSoftmax,
     &op::kLpNormalization,
     &op::kMatMul,
+    &op::kMatMulInteger,
     &op::kMax,
     &op::kMaxPool,
     &op::kMin,
@@ -92,6 +97,9 @@ constexpr const OpDef* kAll[] = {
     &op::kPRelu,
     &op::kPad,
     &op::kPow,
+    &op::kQLinearConv,
+    &op::kQLinearMatMul,
+    &op::kQuantizeLinear,
     &op::kRMSNormalization,
     &op::kRange,
     &op::kReciprocal,
