@@ -153,7 +153,11 @@ Status CheckSizes(const TensorType& type);
 // error names node, operator and input shapes. Values whose rank cannot be known keep no shape.
 // Sizes that only the run can tell are symbols "_0", "_1", ... that the graph does not use yet.
 // Subgraphs get the types of what they capture and are inferred before their node.
-Status InferShapes(Graph& graph, const std::map<std::string, Shape>* overrides = nullptr);
+// `contents`, if given, gets by value id what is known of the elements of small integer tensors
+// (InferContext::SetOutputContents), constants excepted.
+using ContentsByValue = std::vector<std::optional<std::vector<Dim>>>;
+Status InferShapes(Graph& graph, const std::map<std::string, Shape>* overrides = nullptr,
+                   ContentsByValue* contents = nullptr);
 
 // Infers one node's outputs from its inputs' types: constants[i] null where only the type is
 // known; inputs[i] is ignored where the node has none. Used by runtimes that walk a graph with

@@ -132,6 +132,8 @@ class GraphInference {
     return {};
   }
 
+  ContentsByValue TakeContents() { return std::move(contents_); }
+
  private:
   Status InferOne(NodeId id) {
     Node& node = g_.node(id);
@@ -174,7 +176,7 @@ class GraphInference {
 
   Graph& g_;
   FreshSymbols& symbols_;
-  std::vector<Contents> contents_;
+  ContentsByValue contents_;
 };
 
 void AvoidInputSymbols(const Graph& graph, FreshSymbols& symbols) {
@@ -207,11 +209,15 @@ Status Override(Graph& graph, const std::map<std::string, Shape>& overrides) {
 
 }  // namespace
 
-Status InferShapes(Graph& graph, const std::map<std::string, Shape>* overrides) {
+Status InferShapes(Graph& graph, const std::map<std::string, Shape>* overrides,
+                   ContentsByValue* contents) {
   if (overrides) RETURN_IF_ERROR(Override(graph, *overrides));
   FreshSymbols symbols;
   AvoidInputSymbols(graph, symbols);
-  return GraphInference(graph, symbols).Run();
+  GraphInference inference(graph, symbols);
+  RETURN_IF_ERROR(inference.Run());
+  if (contents) *contents = inference.TakeContents();
+  return {};
 }
 
 Result<std::vector<TensorType>> InferNode(const Node& node, std::span<const TensorType> inputs,

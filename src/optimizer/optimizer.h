@@ -36,17 +36,23 @@ std::span<const Stage> DefaultPipeline();  // pipeline.cc: the one ordered list
 
 struct OptimizeOptions {
   std::set<std::string, std::less<>> disabled;  // names of rules and passes
-  int stop_after = -1;                          // applications; -1: no limit
-  // Called after each application with "rule@node" and the graph as it is then.
+  // Applications of rules (a pass that changes something counts as one); -1: no limit.
+  int stop_after = -1;
+  // Called after each application with its line of the log and the graph as it is then.
   std::function<void(const std::string& step, const Graph& graph)> on_step;
 };
 struct OptimizeReport {
-  std::vector<std::string> log;                     // "rule@node", in order
+  std::vector<std::string> log;                     // "rule@node" or "pass", in order
   std::vector<std::pair<std::string, int>> counts;  // by rule, in pipeline order, 0 left out
 };
 
-// Runs the default pipeline. An unknown name in `disabled` is an error that lists the known ones.
-// After every application the graph is verified; a failure names the rule (and is a bug).
+// Infers shapes, runs the default pipeline, and drops what is dead. An unknown name in `disabled`
+// is an error that lists the known ones. Every application is verified by Apply (ir/patch.h), the
+// whole graph after each pass and each stage; a failure names the rule (and is a bug). So is a
+// stage that never comes to rest, which is an error too.
 Result<OptimizeReport> Optimize(Graph& graph, const OptimizeOptions& options = {});
+// The same with other stages.
+Result<OptimizeReport> RunStages(Graph& graph, std::span<const Stage> stages,
+                                 const OptimizeOptions& options = {});
 
 }  // namespace sula

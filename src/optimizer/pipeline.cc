@@ -1,0 +1,40 @@
+// The one ordered list: what the optimizer does, and when.
+#include "optimizer/optimizer.h"
+#include "optimizer/passes/passes.h"
+#include "optimizer/rules/rules.h"
+
+namespace sula {
+
+std::span<const Stage> DefaultPipeline() {
+  using namespace rules;
+  static const std::vector<Stage> stages = {
+      // First what is known before the run, so that later rules see constants and shapes.
+      {passes::kFoldShapes, {&kFoldConstants}},
+      {passes::kFoldShapes, {&kFoldConstants}},  // shapes that needed a folded constant
+      {{},
+       {&kRemoveIdentity, &kRemoveCast, &kMergeCasts, &kRemoveNoOpShape, &kRemoveNoOpSlice,
+        &kRemoveNoOpPad, &kRemoveNoOpConcat, &kRemoveNoOpArithmetic, &kRemoveEmptyClip,
+        &kMergeReshapes}},
+      {passes::kMergeDuplicates, {}},
+      // Activations before anything else takes their pieces apart.
+      {{}, {&kRecogniseActivation, &kPReluToLeakyRelu}},
+      {{},
+       {&kMergeTransposes, &kSinkTranspose, &kSinkTransposeThroughAxis, &kSinkTransposeThroughPad,
+        &kFoldTransposeIntoMatMul}},
+      {{}, {&kTransposeToReshape, &kMergeReshapes, &kRemoveNoOpShape, &kMeanToGlobalPool}},
+      // Weights: what follows a convolution, then what comes before it.
+      {{},
+       {&kFoldAffineIntoWeights, &kFoldPadIntoConv, &kFoldPadIntoAveragePool, &kFoldPadIntoMaxPool,
+        &kFoldScaleIntoAlpha, &kFoldScaleOfInputIntoAlpha}},
+      {{}, {&kFoldAffineOfInput, &kFoldAffineIntoWeights}},
+      {{}, {&kBatchNormToScale}},
+      {passes::kMergeDuplicates, {}},
+      // A residual is added before the activation, so it is looked for first.
+      {{}, {&kFuseResidual}},
+      {{}, {&kFuseActivation}},
+      {passes::kRemoveDead, {}},
+  };
+  return stages;
+}
+
+}  // namespace sula

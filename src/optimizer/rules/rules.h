@@ -1,0 +1,29 @@
+// All rules by topic; optimizer/pipeline.cc says in what order they are tried. Each is explained by
+// its summary, which `sula` prints.
+#pragma once
+
+#include "optimizer/optimizer.h"
+
+namespace sula::rules {
+
+// constants.cc
+extern const Rule kFoldConstants;
+// identities.cc: nodes that change nothing
+extern const Rule kRemoveIdentity, kRemoveCast, kMergeCasts, kRemoveNoOpShape, kRemoveNoOpSlice,
+    kRemoveNoOpPad, kRemoveNoOpConcat, kRemoveNoOpArithmetic, kRemoveEmptyClip;
+// reshapes.cc
+extern const Rule kMergeReshapes, kTransposeToReshape, kMeanToGlobalPool;
+// transposes.cc
+extern const Rule kMergeTransposes, kSinkTranspose, kSinkTransposeThroughAxis,
+    kSinkTransposeThroughPad, kFoldTransposeIntoMatMul;
+// affine.cc: y = scale * x + shift per channel
+extern const Rule kFoldAffineIntoWeights, kFoldAffineOfInput, kFoldScaleIntoAlpha,
+    kFoldScaleOfInputIntoAlpha, kBatchNormToScale;
+// pads.cc
+extern const Rule kFoldPadIntoConv, kFoldPadIntoAveragePool, kFoldPadIntoMaxPool;
+// activations.cc: activations that exporters spell out
+extern const Rule kRecogniseActivation, kPReluToLeakyRelu;
+// epilogues.cc
+extern const Rule kFuseResidual, kFuseActivation;
+
+}  // namespace sula::rules
