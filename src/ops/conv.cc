@@ -143,38 +143,17 @@ Status EvaluateConvTranspose(EvalContext& ctx) {
   return Evaluate(ctx, g, p.Fused(), ConvolveTransposed);
 }
 
-// Multiply-adds: every element of `walked` meets every weight of one of w's first-axis slices.
-Cost CostOfWalk(std::span<const TensorType> inputs, std::span<const TensorType> outputs,
-                const TensorType& walked) {
-  const TensorType& w = inputs[1];
-  double first = 1;
-  if (w.shape && w.shape->rank() > 0)
-    first = static_cast<double>((*w.shape)[0].TryValue().value_or(1));
-  return Traffic(inputs, outputs, first > 0 ? 2 * Elements(walked) * Elements(w) / first : 0);
-}
-
+// Every element of the output meets every weight of one of w's slices; transposed, every element
+// of the input does.
 Cost CostOfConv(const Node&, std::span<const TensorType> inputs,
                 std::span<const TensorType> outputs) {
-  return CostOfWalk(inputs, outputs, outputs[0]);
+  return Traffic(inputs, outputs, 2 * Elements(outputs[0]) * SliceElements(inputs[1]));
 }
 
 Cost CostOfConvTranspose(const Node&, std::span<const TensorType> inputs,
                          std::span<const TensorType> outputs) {
-  return CostOfWalk(inputs, outputs, inputs[0]);
+  return Traffic(inputs, outputs, 2 * Elements(inputs[0]) * SliceElements(inputs[1]));
 }
-
-constexpr std::string_view kAutoPadHelp = "how padding is given: by pads, or computed";
-
-constexpr Field kConvFields[] = {
-    MakeField<&ConvParams::strides>("strides", "per spatial axis; default 1"),
-    MakeField<&ConvParams::dilations>("dilations", "per spatial axis; default 1"),
-    MakeField<&ConvParams::pads>("pads", "begins of all spatial axes, then ends; default 0"),
-    MakeField<&ConvParams::auto_pad>("auto_pad", kAutoPadHelp),
-    MakeField<&ConvParams::group>("group", "number of groups that the channels form"),
-    kActivationFields<ConvParams>[0],
-    kActivationFields<ConvParams>[1],
-    kActivationFields<ConvParams>[2],
-};
 
 using TP = ConvTransposeParams;
 constexpr Field kConvTransposeFields[] = {
@@ -183,7 +162,7 @@ constexpr Field kConvTransposeFields[] = {
     MakeField<&TP::pads>("pads", "begins of all spatial axes, then ends; default 0"),
     MakeField<&TP::output_padding>("output_padding", "extra size at the end, per spatial axis"),
     MakeField<&TP::output_shape>("output_shape", "spatial sizes; if given, pads follow from it"),
-    MakeField<&TP::auto_pad>("auto_pad", kAutoPadHelp),
+    MakeField<&TP::auto_pad>("auto_pad", "how padding is given: by pads, or computed"),
     MakeField<&TP::group>("group", "number of groups that the channels form"),
     kActivationFields<TP>[0],
     kActivationFields<TP>[1],

@@ -24,6 +24,18 @@ struct ConvParams : WithActivation {
   friend bool operator==(const ConvParams&, const ConvParams&) = default;
 };
 
+// The field list of operators with ConvParams.
+inline constexpr Field kConvFields[] = {
+    MakeField<&ConvParams::strides>("strides", "per spatial axis; default 1"),
+    MakeField<&ConvParams::dilations>("dilations", "per spatial axis; default 1"),
+    MakeField<&ConvParams::pads>("pads", "begins of all spatial axes, then ends; default 0"),
+    MakeField<&ConvParams::auto_pad>("auto_pad", "how padding is given: by pads, or computed"),
+    MakeField<&ConvParams::group>("group", "number of groups that the channels form"),
+    kActivationFields<ConvParams>[0],
+    kActivationFields<ConvParams>[1],
+    kActivationFields<ConvParams>[2],
+};
+
 struct ConvTransposeParams : WithActivation {
   std::vector<int64_t> strides, dilations, pads;
   std::vector<int64_t> output_padding;

@@ -9,6 +9,12 @@ double Elements(const TensorType& type) {
   return n;
 }
 
+double SliceElements(const TensorType& type) {
+  const double all = Elements(type);
+  return all == 0 || type.shape->rank() == 0 ? all
+                                             : all / static_cast<double>((*type.shape)[0].value());
+}
+
 Cost Traffic(std::span<const TensorType> inputs, std::span<const TensorType> outputs,
              double flops) {
   Cost cost{.flops = flops};
