@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # venv, logs and the functions are of ./dev
 # ./dev demo: fetches, converts, runs and draws. Sourced by ./dev.
 
 demo_folder=build/demo
