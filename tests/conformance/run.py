@@ -10,7 +10,8 @@ output_I.npy. Needs onnx and numpy.
 Each case runs in a process of its own: `sula run model.onnx --input DIR --output DIR`. It is
   pass      exit 0, and all outputs have the right number, type, shape and values
             (|got - want| <= atol + rtol |want|, with ONNX's tolerances: 1e-3 and 1e-7 unless the
-            case names others)
+            case names others; float16 at least 2^-9, which is what two results that are each
+            within one rounding step of the truth can be apart)
   refused   exit 3: well-formed, but not supported
   wrong     exit 0 with other outputs, or an error
   crash     killed by a signal, a sanitizer's report, or no end within --timeout
@@ -189,6 +190,8 @@ def difference(want, got, rtol, atol):
         return f"type {got.dtype} instead of {want.dtype}"
     if got.shape != want.shape:
         return f"shape {list(got.shape)} instead of {list(want.shape)}"
+    if want.dtype == np.float16:
+        rtol = max(rtol, 2.0 ** -9)
     if np.allclose(got, want, rtol=rtol, atol=atol, equal_nan=True):
         return None
     if want.dtype == bool:
