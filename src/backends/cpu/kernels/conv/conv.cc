@@ -94,10 +94,12 @@ Result<ConvGemm> ConvGemm::Make(const ConvSpec& spec, const float* weights, cons
 }
 
 size_t ConvGemm::workspace_bytes() const {
-  if (spec_.window.IsPointwise()) return 0;
   const int64_t rows = std::min(blocks_.rows, spec_.batch * spec_.window.out_pixels());
-  return AlignUp(static_cast<size_t>(rows * spec_.window.taps()) * sizeof(float*)) *
-         static_cast<size_t>(machine_.threads);
+  // Pointers, or rows copied by PackRows: which of them only the run's strides tell.
+  const size_t row_bytes = spec_.window.IsPointwise()
+                               ? static_cast<size_t>(spec_.in_channels + 32) * sizeof(float)
+                               : static_cast<size_t>(spec_.window.taps()) * sizeof(float*);
+  return AlignUp(static_cast<size_t>(rows) * row_bytes) * static_cast<size_t>(machine_.threads);
 }
 
 void ConvGemm::Run(const ConvArgs& args, const Parallel& parallel) const {
@@ -116,6 +118,9 @@ void ConvGemm::Run(const ConvArgs& args, const Parallel& parallel) const {
   base.residual_stride = args.residual_stride;
   base.epilogue = spec_.epilogue;
 
+  const int height = kernels.tile_rows[weights_.panels.front().vectors];
+  const int64_t row_stride = PackedRowStride(args.in_stride, spec_.in_channels, height);
+
   parallel.For(blocks_.tasks(), [&](int64_t task, int worker) {
     const int64_t begin = task / blocks_.panel_groups * blocks_.rows;
     const int64_t end = std::min(begin + blocks_.rows, pixels);
@@ -124,12 +129,17 @@ void ConvGemm::Run(const ConvArgs& args, const Parallel& parallel) const {
     GemmCall call = base;
     call.c = args.out + begin * args.out_stride;
     if (args.residual) call.residual = args.residual + begin * args.residual_stride;
+    auto* work = static_cast<std::byte*>(args.workspace) + static_cast<size_t>(worker) * per_worker;
     if (w.IsPointwise()) {
       call.access = RowAccess::kStrided;
-      call.a = args.in + begin * args.in_stride, call.a_stride = args.in_stride;
+      call.a = args.in + begin * args.in_stride, call.a_stride = row_stride;
+      if (row_stride != args.in_stride) {
+        auto* rows = reinterpret_cast<float*>(work);
+        PackRows(call.a, args.in_stride, end - begin, spec_.in_channels, rows, row_stride);
+        call.a = rows;
+      }
     } else {
-      auto* table = reinterpret_cast<const float**>(static_cast<std::byte*>(args.workspace) +
-                                                    static_cast<size_t>(worker) * per_worker);
+      auto* table = reinterpret_cast<const float**>(work);
       FillPointers(w, args.in, args.in_stride, zeros_.as<float>(), begin, end, table);
       call.access = RowAccess::kPointers;
       call.pointers = table, call.pointer_stride = end - begin;

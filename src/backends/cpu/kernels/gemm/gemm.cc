@@ -1,6 +1,7 @@
 #include "backends/cpu/kernels/gemm/gemm.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "backends/cpu/kernels/gemm/gemm_targets.h"
 
@@ -62,6 +63,20 @@ GemmBlocks ChooseGemmBlocks(int64_t m, int64_t n, int64_t taps, int64_t k,
   r.panels = std::max(1, (num_panels + groups - 1) / groups);
   r.panel_groups = std::max(1, (num_panels + r.panels - 1) / r.panels);
   return r;
+}
+
+int64_t PackedRowStride(int64_t a_stride, int64_t k, int tile_rows) {
+  constexpr int64_t kSetBytes = 4096, kWays = 8;
+  if (tile_rows <= kWays || a_stride * 4 % kSetBytes != 0) return a_stride;
+  // Whole cache lines, an odd number of them.
+  return (k + 15) / 16 / 2 * 32 + 16;
+}
+
+void PackRows(const float* a, int64_t a_stride, int64_t rows, int64_t k, float* packed,
+              int64_t packed_stride) {
+  for (int64_t i = 0; i < rows; ++i)
+    std::memcpy(packed + i * packed_stride, a + i * a_stride,
+                static_cast<size_t>(k) * sizeof(float));
 }
 
 }  // namespace sula::cpu

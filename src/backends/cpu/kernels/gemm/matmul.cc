@@ -56,12 +56,16 @@ Result<MatMul> MatMul::Make(const MatMulSpec& spec, const float* b, const float*
   r.blocks_ =
       ChooseGemmBlocks(r.rows_, spec.n, 1, spec.k, spec.k * 4, static_cast<int>(r.panels_.size()),
                        kernels.tile_rows[r.panels_.front().vectors], threads, machine.l2_bytes);
+  r.row_stride_ = PackedRowStride(spec.k, spec.k, kernels.tile_rows[r.panels_.front().vectors]);
   return r;
 }
 
 size_t MatMul::workspace_bytes() const {
   size_t bytes = AlignUp(bias_.bytes());
   if (!packed_.data()) bytes += AlignUp(static_cast<size_t>(packed_floats_ * spec_.b_count) * 4);
+  if (row_stride_ != spec_.k)
+    bytes += AlignUp(static_cast<size_t>(std::min(blocks_.rows, rows_) * row_stride_) * 4) *
+             static_cast<size_t>(machine_.threads);
   if (spec_.trans_a) bytes += static_cast<size_t>(spec_.a_count * spec_.m * spec_.k) * 4;
   return bytes;
 }
@@ -89,6 +93,10 @@ void MatMul::Run(const MatMulArgs& args, const Parallel& parallel) const {
     packed = to;
     work += AlignUp(static_cast<size_t>(packed_floats_ * spec_.b_count) * 4);
   }
+  std::byte* row_work = work;
+  const size_t row_bytes =
+      AlignUp(static_cast<size_t>(std::min(blocks_.rows, rows_) * row_stride_) * 4);
+  if (row_stride_ != spec_.k) work += row_bytes * static_cast<size_t>(machine_.threads);
   const float* a = args.a;
   if (spec_.trans_a) {
     auto* to = reinterpret_cast<float*>(work);
@@ -100,26 +108,31 @@ void MatMul::Run(const MatMulArgs& args, const Parallel& parallel) const {
 
   GemmCall base;
   base.access = RowAccess::kStrided;
-  base.a_stride = spec_.k;
+  base.a_stride = row_stride_;
   base.panels = panels_.data();
   base.bias = bias;
   base.k = spec_.k;
   base.prefetch = static_cast<size_t>(packed_floats_) * 4 > machine_.l2_bytes / 2;
   base.c_stride = base.residual_stride = spec_.n;
   base.epilogue = spec_.epilogue;
-  parallel.For(products_ * blocks_.tasks(), [&](int64_t task, int) {
+  parallel.For(products_ * blocks_.tasks(), [&](int64_t task, int worker) {
     const int64_t product = task / blocks_.tasks(), block = task % blocks_.tasks();
     const int64_t begin = block / blocks_.panel_groups * blocks_.rows;
     const int64_t end = std::min(begin + blocks_.rows, rows_);
     const int64_t p0 = block % blocks_.panel_groups * blocks_.panels;
     const int64_t p1 = std::min(p0 + blocks_.panels, num_panels);
     GemmCall call = base;
-    call.a = a + spec_.a_index[static_cast<size_t>(product)] * spec_.m * spec_.k;
+    call.a = a + spec_.a_index[static_cast<size_t>(product)] * spec_.m * spec_.k + begin * spec_.k;
+    if (row_stride_ != spec_.k) {
+      auto* rows = reinterpret_cast<float*>(row_work + static_cast<size_t>(worker) * row_bytes);
+      PackRows(call.a, spec_.k, end - begin, spec_.k, rows, row_stride_);
+      call.a = rows;
+    }
     call.b = packed + spec_.b_index[static_cast<size_t>(product)] * packed_floats_;
-    const int64_t at = product * rows_ * spec_.n;
+    const int64_t at = (product * rows_ + begin) * spec_.n;
     call.c = args.c + at;
     call.residual = args.residual ? args.residual + at : nullptr;
-    kernels.run(call, begin, end, static_cast<int>(p0), static_cast<int>(p1));
+    kernels.run(call, 0, end - begin, static_cast<int>(p0), static_cast<int>(p1));
   });
 }
 
