@@ -31,14 +31,14 @@ struct SessionOptions {
 struct CandidateReport {
   std::string backend, kernel;
   std::string refused;  // the reason; empty if it would do
-  double seconds = 0;   // estimate, if not refused
+  double seconds = 0;   // estimate with the layout copies it would need, if not refused
 };
 struct NodeReport {
   std::string name, op;
   std::vector<std::string> inputs, outputs;  // "float32[1,3,224,224] channel-last"
   std::string backend, kernel, detail;  // chosen; kernel is "alias" for a free reinterpretation,
                                         // "dynamic" for a node whose sizes only the run tells
-  double seconds = 0;                   // estimate
+  double seconds = 0;                   // estimate of the kernel alone
   double flops = 0, bytes = 0;
   size_t workspace_bytes = 0, constant_bytes = 0;
   std::vector<CandidateReport> candidates;

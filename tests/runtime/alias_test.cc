@@ -20,7 +20,7 @@ TEST(Aliases, ConcatOfConvolutionsCopiesNothing) {
     output %y
   })");
   for (bool pad : {false, true}) {
-    const PlanOnBackends made = ExpectSameAsEvaluate(g, pad);
+    const PlanOnBackends made = ExpectSameAsEvaluate(g, {.pad_pixels = pad});
     // The input to channel-last, the output back: nothing else.
     EXPECT_EQ(made.CountKernel("copy"), 2);
     EXPECT_EQ(made.CountKernel("alias"), 1);
@@ -263,7 +263,7 @@ TEST(Aliases, PaddedMaps) {
     %f = Flatten(%p)
     output %f, %d
   })");
-  const PlanOnBackends made = ExpectSameAsEvaluate(g, true);
+  const PlanOnBackends made = ExpectSameAsEvaluate(g, {.pad_pixels = true});
   EXPECT_NE(made.plan->report().nodes[1].outputs[0].find("stride 80"), std::string::npos)
       << made.plan->report().nodes[1].outputs[0];
 }

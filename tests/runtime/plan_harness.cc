@@ -1,8 +1,10 @@
 #include "plan_harness.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
+#include "backends/cpu/cpu_backend.h"
 #include "backends/reference/reference_backend.h"
 #include "ir/text.h"
 #include "layout_backend.h"
@@ -10,6 +12,33 @@
 #include "runtime/prepare/concrete.h"
 
 namespace sula {
+namespace {
+
+// As ==, but that zeros of both signs are equal.
+testing::AssertionResult SameNumbers(const Tensor& a, const Tensor& b) {
+  if (a.dtype() != b.dtype() || a.dims() != b.dims())
+    return testing::AssertionFailure() << ToString(a.dims()) << " and " << ToString(b.dims());
+  for (int64_t i = 0; i < a.num_elements(); ++i)
+    if (a.AsDouble(i) != b.AsDouble(i))
+      return testing::AssertionFailure()
+             << "element " << i << ": " << a.AsDouble(i) << " and " << b.AsDouble(i);
+  return testing::AssertionSuccess();
+}
+
+// "Conv cpu implicit_gemm: float32[1,4,4,4] channel-last -> ...", a line for each command.
+std::string Commands(const Plan& plan) {
+  std::string text;
+  for (const NodeReport& node : plan.report().nodes) {
+    text += StrCat("  ", node.op, " '", node.name, "' ", node.backend, " ", node.kernel, ":");
+    for (const std::string& input : node.inputs) text += " " + input;
+    text += " ->";
+    for (const std::string& output : node.outputs) text += " " + output;
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace
 
 Graph ParseOrFail(std::string_view text) {
   auto graph = ParseGraph(text, AllOps());
@@ -17,11 +46,18 @@ Graph ParseOrFail(std::string_view text) {
   return graph ? *std::move(graph) : Graph();
 }
 
+Tensor WholeNumbers(DType dtype, const Dims& dims, uint64_t seed) {
+  Tensor t = RandomTensor(dtype, dims, seed);
+  if (dtype == DType::kFloat32)
+    for (float& f : t.mutable_data<float>()) f = std::floor(3 * f);
+  return t;
+}
+
 std::vector<Tensor> RandomInputs(const Graph& graph, uint64_t seed) {
   std::vector<Tensor> inputs;
   for (ValueId v : graph.inputs())
     inputs.push_back(
-        RandomTensor(graph.value(v).type.dtype, graph.value(v).type.shape->Concrete(), seed++));
+        WholeNumbers(graph.value(v).type.dtype, graph.value(v).type.shape->Concrete(), seed++));
   return inputs;
 }
 
@@ -31,14 +67,14 @@ int PlanOnBackends::CountKernel(std::string_view kernel) const {
                                         [&](const NodeReport& n) { return n.kernel == kernel; }));
 }
 
-PlanOnBackends MakePlan(const Graph& graph, bool pad_pixels) {
+PlanOnBackends MakePlan(const Graph& graph, const HarnessOptions& options) {
   PlanOnBackends result;
-  result.backends.push_back(MakeLayoutBackend());
+  result.backends.push_back(options.cpu ? MakeCpuBackend() : MakeLayoutBackend());
   result.backends.push_back(MakeReferenceBackend());
   Backend* const backends[] = {result.backends[0].get(), result.backends[1].get()};
   auto types = ConcreteInputTypes(graph, {});
   EXPECT_TRUE(types) << types.error().ToString();
-  auto plan = Plan::Make(graph, *types, backends, {.threads = 1, .pad_pixels = pad_pixels});
+  auto plan = Plan::Make(graph, *types, backends, {.threads = 1, .pad_pixels = options.pad_pixels});
   EXPECT_TRUE(plan) << plan.error().ToString();
   if (plan) result.plan = *std::move(plan);
   return result;
@@ -60,8 +96,8 @@ std::vector<Tensor> RunPlan(Plan& plan, const Graph& graph, const std::vector<Te
   return outputs;
 }
 
-PlanOnBackends ExpectSameAsEvaluate(const Graph& graph, bool pad_pixels) {
-  PlanOnBackends made = MakePlan(graph, pad_pixels);
+PlanOnBackends ExpectSameAsEvaluate(const Graph& graph, const HarnessOptions& options) {
+  PlanOnBackends made = MakePlan(graph, options);
   if (!made.plan) return made;
   for (uint64_t seed : {1, 100}) {
     const std::vector<Tensor> inputs = RandomInputs(graph, seed);
@@ -70,8 +106,9 @@ PlanOnBackends ExpectSameAsEvaluate(const Graph& graph, bool pad_pixels) {
     if (!expected) return made;
     const std::vector<Tensor> actual = RunPlan(*made.plan, graph, inputs);
     for (size_t i = 0; i < actual.size(); ++i)
-      EXPECT_TRUE(actual[i] == (*expected)[i])
-          << "output " << i << " '" << graph.value(graph.outputs()[i]).name << "'";
+      EXPECT_TRUE(SameNumbers(actual[i], (*expected)[i]))
+          << "output " << i << " '" << graph.value(graph.outputs()[i]).name << "'\n"
+          << Commands(*made.plan);
   }
   return made;
 }

@@ -1,4 +1,4 @@
-// Runs graphs on the layout backend and compares with EvaluateGraph.
+// Runs graphs on a backend and compares with EvaluateGraph.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +16,10 @@ namespace sula {
 // A graph from its text form; a failed expectation and an empty graph if it is wrong.
 Graph ParseOrFail(std::string_view text);
 
-// Reproducible inputs of the types that the graph declares (which must be concrete).
+// Small whole numbers, reproducible: sums of products of them are exact in float, so results can be
+// compared bit by bit whatever the order of summation.
+Tensor WholeNumbers(DType dtype, const Dims& dims, uint64_t seed);
+// WholeNumbers of the types that the graph declares (which must be concrete).
 std::vector<Tensor> RandomInputs(const Graph& graph, uint64_t seed);
 
 // A plan with the backends it runs on.
@@ -26,13 +29,18 @@ struct PlanOnBackends {
 
   int CountKernel(std::string_view kernel) const;  // nodes in the report with this kernel
 };
-// On the layout backend and the reference backend.
-PlanOnBackends MakePlan(const Graph& graph, bool pad_pixels = false);
+struct HarnessOptions {
+  bool cpu = false;  // the CPU backend instead of the layout backend
+  bool pad_pixels = false;
+};
+// On one of the two, with the reference backend as fallback.
+PlanOnBackends MakePlan(const Graph& graph, const HarnessOptions& options = {});
 
 std::vector<Tensor> RunPlan(Plan& plan, const Graph& graph, const std::vector<Tensor>& inputs);
 
-// Expects the plan's outputs, run twice, to be exactly those of EvaluateGraph: both compute with
-// Evaluate. Returns the plan for more questions.
-PlanOnBackends ExpectSameAsEvaluate(const Graph& graph, bool pad_pixels = false);
+// Expects the plan's outputs, run twice, to be exactly those of EvaluateGraph: the layout backend
+// computes with Evaluate too; for the CPU backend the graph's arithmetic must be exact. Returns the
+// plan for more questions.
+PlanOnBackends ExpectSameAsEvaluate(const Graph& graph, const HarnessOptions& options = {});
 
 }  // namespace sula

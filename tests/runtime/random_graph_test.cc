@@ -59,7 +59,7 @@ class RandomGraph {
         if (!map) return;
         Add(op::kConv, Params::Of(ConvParams{}),
             {x, graph_.AddConstant(
-                    "", RandomTensor(DType::kFloat32, {1 + Pick(5), d[1], 1, 1}, random_()))});
+                    "", WholeNumbers(DType::kFloat32, {1 + Pick(5), d[1], 1, 1}, random_()))});
         return;
       case 2: Add(op::kRelu, Params::Of(NoParams{}), {x}); return;
       case 3: {
@@ -114,14 +114,17 @@ class RandomGraph {
   std::vector<ValueId> values_;
 };
 
-TEST(RandomGraphs, SameAsEvaluate) {
-  for (uint32_t seed = 0; seed < 400; ++seed) {
+void ExpectAllTheSame(uint32_t seeds, bool cpu) {
+  for (uint32_t seed = 0; seed < seeds; ++seed) {
     const RandomGraph random(seed);
-    ExpectSameAsEvaluate(random.graph(), seed % 2 == 1);
+    ExpectSameAsEvaluate(random.graph(), {.cpu = cpu, .pad_pixels = seed % 2 == 1});
     if (testing::Test::HasFailure())
       FAIL() << "seed " << seed << "\n" << Print(random.graph(), {.all_elements = false});
   }
 }
+
+TEST(RandomGraphs, SameOnTheLayoutBackend) { ExpectAllTheSame(400, false); }
+TEST(RandomGraphs, SameOnTheCpu) { ExpectAllTheSame(400, true); }
 
 }  // namespace
 }  // namespace sula

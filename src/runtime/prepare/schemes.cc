@@ -16,7 +16,8 @@ struct KernelChoice {
   Backend* backend = nullptr;
   const KernelEntry* entry = nullptr;
   std::vector<Layout> inputs, outputs;
-  double seconds = kNever;  // layout copies included
+  double estimate = 0;      // of the kernel alone
+  double seconds = kNever;  // with the layout copies
 };
 
 // A way without kernel: views of input 0 after a copy to `layout`, or a concatenation by copies to
@@ -267,7 +268,8 @@ class Scheduler {
       if (need == LayoutNeed::kFollow && desc.dims.size() >= 3) return follow;
       return Layout::kRowMajor;
     };
-    KernelChoice choice{backend, &entry, {}, {}, entry.estimate ? entry.estimate(request) : 0};
+    const double estimate = entry.estimate ? entry.estimate(request) : 0;
+    KernelChoice choice{backend, &entry, {}, {}, estimate, estimate};
     for (size_t i = 0; i < in.size(); ++i) {
       choice.inputs.push_back(layout_of(in[i], request.inputs[i]));
       if (request.inputs[i].present) choice.seconds += CostOf(node.inputs[i], choice.inputs[i]);
@@ -292,7 +294,7 @@ class Scheduler {
     }
     step.report.backend = choice.backend->name();
     step.report.kernel = choice.entry->name;
-    step.report.seconds = choice.seconds;
+    step.report.seconds = choice.estimate;
     s_.steps.push_back(std::move(step));
   }
 
