@@ -65,6 +65,9 @@ Result<Prepared> Prepare(const Options& o, Progress& progress) {
   if (!inputs) return inputs.error();
   Prepared p{.model = *model, .inputs = std::move(inputs).value()};
   p.shapes = ShapesOf(*info, p.inputs);
+  model = FitModel(p.model, *info, o.model, p.shapes, progress);
+  if (!model) return model.error();
+  p.model = *model;
   Result<ModelInfo> sized = Inspect(*p.model, p.shapes);
   if (!sized) return sized.error();
   p.multiply_adds = sized->multiply_adds;

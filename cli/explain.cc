@@ -160,6 +160,8 @@ Status Run(const Options& o) {
     if (!info) return info.error();
     Result<InputShapes> shapes = ParseInputShapes(o.input_shapes, *info);
     if (!shapes) return shapes.error();
+    model = FitModel(*model, *info, o.model, *shapes, progress);
+    if (!model) return model.error();
     progress.Update("preparing");
     auto session = Session::Create(*model, *options, *shapes);
     if (!session) return Status(session.error()).AddContext("preparing '" + o.model + "'");

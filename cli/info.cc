@@ -80,6 +80,8 @@ Status Run(const Options& o) {
   if (!o.input_shapes.empty()) {
     Result<InputShapes> shapes = ParseInputShapes(o.input_shapes, *info);
     if (!shapes) return shapes.error();
+    model = FitModel(*model, *info, o.model, *shapes, progress);
+    if (!model) return model.error();
     info = Inspect(**model, *shapes);
     if (!info) return info.error();
   }

@@ -1,6 +1,7 @@
 #include "model_options.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -42,6 +43,16 @@ std::string InputFile(const std::string& folder, const ValueInfo& input, size_t 
   return (fs::path(folder) / fmt::format("input_{}.npy", i)).string();
 }
 
+// Whether the sizes that the model declares allow these; names of inputs that it lacks do not
+// matter.
+bool Allows(const ValueInfo& input, const InputShapes& shapes) {
+  auto given = shapes.find(input.name);
+  if (given == shapes.end() || !input.ranked) return true;
+  return std::equal(input.dims.begin(), input.dims.end(), given->second.begin(),
+                    given->second.end(),
+                    [](int64_t declared, int64_t d) { return declared < 0 || declared == d; });
+}
+
 }  // namespace
 
 std::function<void(const ConvertProgress&)> ShowConversion(Progress& progress) {
@@ -61,6 +72,28 @@ Result<std::shared_ptr<const Model>> OpenModel(const std::string& path, Progress
   if (DetectFormat(path) == "sula") return LoadModel(path);
   ConvertOptions options;
   options.on_progress = ShowConversion(progress);
+  return ConvertInMemory({&path, 1}, options);
+}
+
+Result<std::shared_ptr<const Model>> FitModel(std::shared_ptr<const Model> model,
+                                              const ModelInfo& info, const std::string& path,
+                                              const InputShapes& shapes, Progress& progress) {
+  auto misfit = std::find_if(info.inputs.begin(), info.inputs.end(),
+                             [&](const ValueInfo& input) { return !Allows(input, shapes); });
+  if (misfit == info.inputs.end()) return model;
+  if (DetectFormat(path) == "sula") {
+    const Dims& dims = shapes.at(misfit->name);
+    return Invalid(fmt::format(
+        "'{}' was converted for input '{}' of {}, not {}. Convert it again with --input-shape "
+        "{}={}, or with names for the sizes that are to be free",
+        path, misfit->name, misfit->type, ToString(dims), misfit->name, fmt::join(dims, ",")));
+  }
+  ConvertOptions options;
+  options.on_progress = ShowConversion(progress);
+  for (const auto& [name, dims] : shapes) {
+    std::vector<std::string>& sizes = options.input_shapes[name];
+    for (int64_t d : dims) sizes.push_back(fmt::format("{}", d));
+  }
   return ConvertInMemory({&path, 1}, options);
 }
 

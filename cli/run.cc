@@ -166,8 +166,11 @@ Status Run(const Options& o) {
     Result<std::vector<Array>> inputs = ReadInputs(o, *info);
     if (!inputs) return inputs.error();
     arrays = std::move(inputs).value();
+    InputShapes shapes = ShapesOf(*info, arrays);
+    model = FitModel(*model, *info, o.model, shapes, progress);
+    if (!model) return model.error();
     progress.Update("preparing");
-    auto created = Session::Create(*model, *options, ShapesOf(*info, arrays));
+    auto created = Session::Create(*model, *options, shapes);
     if (!created) return Status(created.error()).AddContext("preparing '" + o.model + "'");
     session = std::move(created).value();
     if (Status s = BindInputs(*session, arrays); !s.ok()) return s;
