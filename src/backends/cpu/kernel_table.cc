@@ -4,9 +4,12 @@
 #include "backends/cpu/stream_kernels.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
+#include "ops/gather.h"
 #include "ops/matmul.h"
 #include "ops/movement.h"
 #include "ops/pool.h"
+#include "ops/reduce.h"
+#include "ops/resize.h"
 #include "ops/shape_ops.h"
 #include "ops/softmax.h"
 
@@ -28,6 +31,7 @@ constexpr Row kTable[] = {
     {&op::kClip, cpu::UnaryKernels},
     {&op::kConcat, cpu::MovementKernels},
     {&op::kConv, cpu::ConvKernels},
+    {&op::kConvTranspose, cpu::ConvTransposeKernels},
     {&op::kDepthToSpace, cpu::MovementKernels},
     {&op::kDiv, cpu::BinaryKernels},
     {&op::kElu, cpu::UnaryKernels},
@@ -35,6 +39,7 @@ constexpr Row kTable[] = {
     {&op::kExp, cpu::UnaryKernels},
     {&op::kExpand, cpu::MovementKernels},
     {&op::kFloor, cpu::UnaryKernels},
+    {&op::kGather, cpu::GatherKernels},
     {&op::kGelu, cpu::UnaryKernels},
     {&op::kGlobalAveragePool, cpu::GlobalAveragePoolKernels},
     {&op::kGlobalMaxPool, cpu::GlobalMaxPoolKernels},
@@ -50,10 +55,19 @@ constexpr Row kTable[] = {
     {&op::kMish, cpu::UnaryKernels},
     {&op::kMul, cpu::BinaryKernels},
     {&op::kNeg, cpu::UnaryKernels},
-    {&op::kPRelu, cpu::BinaryKernels},
     {&op::kPad, cpu::MovementKernels},
+    {&op::kPRelu, cpu::BinaryKernels},
     {&op::kReciprocal, cpu::UnaryKernels},
+    {&op::kReduceL1, cpu::ReduceKernels},
+    {&op::kReduceL2, cpu::ReduceKernels},
+    {&op::kReduceMax, cpu::ReduceKernels},
+    {&op::kReduceMean, cpu::ReduceKernels},
+    {&op::kReduceMin, cpu::ReduceKernels},
+    {&op::kReduceProd, cpu::ReduceKernels},
+    {&op::kReduceSum, cpu::ReduceKernels},
+    {&op::kReduceSumSquare, cpu::ReduceKernels},
     {&op::kRelu, cpu::UnaryKernels},
+    {&op::kResize, cpu::ResizeKernels},
     {&op::kRound, cpu::UnaryKernels},
     {&op::kSelu, cpu::UnaryKernels},
     {&op::kSigmoid, cpu::UnaryKernels},
