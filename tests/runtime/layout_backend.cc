@@ -24,10 +24,13 @@ class LayoutKernel : public Kernel {
   std::string Detail() const override { return "for tests"; }
 
   void Run(const RunArgs& args) const noexcept override {
-    // Whatever else is live must not be in the workspace.
+    // Whatever else is live must not be in the workspace, nor in the outputs; in place, only input
+    // 0 may be there.
     std::memset(args.workspace, 0xAB, kWorkspace);
     std::vector<Tensor> tensors(inputs_.size());
     std::vector<const Tensor*> pointers(inputs_.size(), nullptr);
+    const bool in_place = args.inputs[0] == args.outputs[0];
+    if (!in_place) Scribble(args);
     for (size_t i = 0; i < inputs_.size(); ++i) {
       if (!inputs_[i].present) continue;
       tensors[i] = Tensor(inputs_[i].dtype, inputs_[i].dims);
@@ -35,6 +38,7 @@ class LayoutKernel : public Kernel {
                           tensors[i].mutable_raw(), args.parallel)
                      .ok());
       pointers[i] = &tensors[i];
+      if (in_place && i == 0) Scribble(args);
     }
     auto results = EvaluateNode(node_, pointers);
     if (!results) {
@@ -42,13 +46,25 @@ class LayoutKernel : public Kernel {
       return;
     }
     for (size_t i = 0; i < outputs_.size(); ++i)
-      if (outputs_[i].present)
-        SULA_CHECK(HostCopy(DenseDesc(outputs_[i].dtype, outputs_[i].dims), (*results)[i].raw(),
-                            outputs_[i], args.outputs[i], args.parallel)
-                       .ok());
+      if (outputs_[i].present) Write((*results)[i], args, i);
   }
 
  private:
+  void Write(const Tensor& tensor, const RunArgs& args, size_t output) const {
+    const TensorDesc& to = outputs_[output];
+    SULA_CHECK(HostCopy(DenseDesc(to.dtype, to.dims), tensor.raw(), to, args.outputs[output],
+                        args.parallel)
+                   .ok());
+  }
+  void Scribble(const RunArgs& args) const {
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      if (!outputs_[i].present) continue;
+      Tensor garbage(outputs_[i].dtype, outputs_[i].dims);
+      std::memset(garbage.mutable_raw(), 0x4B, garbage.bytes());
+      Write(garbage, args, i);
+    }
+  }
+
   Node node_;
   std::vector<TensorDesc> inputs_, outputs_;
 };
