@@ -462,8 +462,11 @@ Result<Shape> ResolveReshape(const Shape& x, std::span<const Dim> target, bool a
     divisors.push_back(y.back());
   }
   if (rest >= 0) {
+    // With a size of 0 that is not one of x any size would do for the rest.
+    const bool ambiguous =
+        allowzero && std::find(target.begin(), target.end(), Dim(0)) != target.end();
     const auto size = Quotient(x.dims(), divisors);
-    if (!size) return ReshapeMismatch(x, target);
+    if (ambiguous || !size) return ReshapeMismatch(x, target);
     y[rest] = *size;
   }
   Shape shape(std::move(y));

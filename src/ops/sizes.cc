@@ -24,7 +24,7 @@ Status CheckTensorSize(DType dtype, std::span<const int64_t> dims) {
     empty |= d == 0;
     overflow |= d != 0 && __builtin_mul_overflow(bytes, static_cast<uint64_t>(d), &bytes);
   }
-  if (overflow || (!empty && bytes > MemoryOfMachine())) {
+  if (!empty && (overflow || bytes > MemoryOfMachine())) {
     return ResourceExhausted("a tensor ", Name(dtype), ToString(dims), " would need ",
                              overflow ? std::string("more than 2^64") : std::to_string(bytes),
                              " bytes; this machine has ", MemoryOfMachine());

@@ -28,22 +28,26 @@ constexpr Field kReverseFields[] = {
 constexpr int64_t kFar = INT32_MAX;
 
 // The number of elements that a slice takes of a size that is not a number yet. Symbolic starts
-// and ends are sizes, so not negative.
+// and ends are sizes, so not negative. Written so that whole axes and first or last elements give
+// the plain expression: N, not max(min(N, N), 0).
 Dim SymbolicCount(const Dim& size, const Dim& start, const Dim& end, int64_t step) {
-  const auto from_front = [&](const Dim& index) {
-    return index.is_const() && index.value() < 0 ? size + index : index;
+  const Dim low = step > 0 ? 0 : -1, high = step > 0 ? size : size - 1;
+  const auto is_far = [](const Dim& index) { return index.is_const() && index.value() >= kFar; };
+  const auto place = [&](const Dim& index) {
+    if (is_far(index) || index == size) return high;
+    if (!index.is_const() || index.value() >= 0) return Min(index, high);
+    return index.value() <= -kFar ? low : Max(size + index, low);
   };
-  if (step > 0) {
-    const Dim first = start == Dim(0) ? start : Max(Min(from_front(start), size), 0);
-    const bool to_end = (end.is_const() && end.value() >= kFar) || end == size;
-    const Dim last = to_end ? size : Max(Min(from_front(end), size), 0);
-    return Max(CeilDiv(last - first, step), 0);
+  if (step < 0) {
+    const Dim first = start == Dim(-1) ? high : place(start), last = place(end);
+    const Dim count = CeilDiv(first - last, -step);
+    return first == high && last == low ? count : Max(count, 0);
   }
-  const bool from_end = start.is_const() && (start.value() == -1 || start.value() >= kFar);
-  const bool to_begin = end.is_const() && end.value() <= -kFar;
-  const Dim first = from_end ? size - 1 : Max(Min(from_front(start), size - 1), -1);
-  const Dim last = to_begin ? Dim(-1) : Max(Min(from_front(end), size - 1), -1);
-  return Max(CeilDiv(first - last, -step), 0);
+  const bool to_end = is_far(end) || end == size;
+  if (to_end && start.is_const() && start.value() < 0)
+    return CeilDiv(Min(size, -std::max(start.value(), -kFar)), step);
+  const Dim count = CeilDiv(place(end) - (start == Dim(0) ? start : place(start)), step);
+  return start == Dim(0) ? count : Max(count, 0);
 }
 
 // For every axis of x: the place of its numbers in starts, ends and steps, or -1.
