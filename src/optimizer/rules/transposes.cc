@@ -74,11 +74,16 @@ std::optional<Patch> MergeTransposes(const Graph& g, const UseIndex&, NodeId id)
 // ---- f(T(a), T(b), constant) -> T(f(a, b, constant'))
 
 // A constant operand as it has to be before the transpose. With broadcasting it may have fewer
-// axes, which are those of the end.
-std::optional<Tensor> UndoTranspose(const Tensor& constant, const Perm& perm) {
+// axes, which are those of the end; so may the result.
+std::optional<Tensor> UndoTranspose(const Tensor& constant, const Perm& perm, bool broadcast) {
   Dims dims(perm.size(), 1);
   std::copy_backward(constant.dims().begin(), constant.dims().end(), dims.end());
-  return TransposeConstant(constant.Reshaped(std::move(dims)), Inverse(perm));
+  std::optional<Tensor> undone =
+      TransposeConstant(constant.Reshaped(std::move(dims)), Inverse(perm));
+  if (!undone || !broadcast) return undone;
+  dims = undone->dims();
+  dims.erase(dims.begin(), std::ranges::find_if(dims, [](int64_t d) { return d != 1; }));
+  return undone->Reshaped(std::move(dims));
 }
 
 // The inputs of a node with the transposes taken off; its result then needs `perm`. Adds permuted
@@ -109,7 +114,7 @@ std::optional<Perm> TakeOff(const Graph& g, const UseIndex& uses, const Node& no
     } else if (broadcast && IsSingleElement(g, v)) {
       inputs.push_back(v);
     } else if (g.Constant(v) && (broadcast || shape->rank() == rank)) {
-      std::optional<Tensor> undone = UndoTranspose(*g.Constant(v), *perm);
+      std::optional<Tensor> undone = UndoTranspose(*g.Constant(v), *perm, broadcast);
       if (!undone) return std::nullopt;
       inputs.push_back(patch.AddConstant(g.value(v).name, *std::move(undone)));
     } else {
@@ -145,6 +150,8 @@ std::optional<Patch> SinkTranspose(const Graph& g, const UseIndex& uses, NodeId 
 }
 
 // ---- operators with one axis, or several
+
+constexpr const OpDef* kSoftmaxes[] = {&op::kSoftmax, &op::kLogSoftmax, &op::kHardmax};
 
 // An axis of the transposed value as an axis of its source; nothing if out of range.
 std::optional<int64_t> SourceAxis(int64_t axis, const Perm& perm) {
@@ -195,21 +202,27 @@ std::optional<Patch> SinkThroughReduce(const Graph& g, const UseIndex& uses, con
   return patch;
 }
 
+// All that reads the value are transposes.
+bool MeetsTransposes(const Graph& g, const UseIndex& uses, ValueId v) {
+  return !g.IsOutput(v) && std::ranges::all_of(uses.Of(v), [&](NodeId reader) {
+    return g.node(reader).Is(op::kTranspose);
+  });
+}
+
 std::optional<Patch> SinkThroughAxis(const Graph& g, const UseIndex& uses, NodeId id) {
   const Node& node = g.node(id);
-  if (node.outputs.size() != 1) return std::nullopt;
-  const bool concat = node.Is(op::kConcat);
-  if (!concat && !node.Is(op::kSoftmax) && !node.Is(op::kLogSoftmax) && !node.Is(op::kHardmax) &&
-      !node.Is(op::kLpNormalization))
-    return SinkThroughReduce(g, uses, node);
+  const bool concat = node.Is(op::kConcat), norm = node.Is(op::kLpNormalization);
+  const bool softmax = std::ranges::count(kSoftmaxes, node.op) > 0;
+  if (!concat && !norm && !softmax) return SinkThroughReduce(g, uses, node);
+  // The last axis is the best one for these: not without a gain.
+  if (!concat && !MeetsTransposes(g, uses, node.outputs[0])) return std::nullopt;
   Patch patch(g);
   std::vector<ValueId> inputs;
   const std::optional<Perm> perm = TakeOff(g, uses, node, /*broadcast=*/false, patch, inputs);
   if (!perm) return std::nullopt;
   std::optional<Params> params = concat ? WithAxis<ConcatParams>(node, *perm)
-                                 : node.Is(op::kLpNormalization)
-                                     ? WithAxis<LpNormParams>(node, *perm)
-                                     : WithAxis<SoftmaxParams>(node, *perm);
+                                 : norm ? WithAxis<LpNormParams>(node, *perm)
+                                        : WithAxis<SoftmaxParams>(node, *perm);
   if (!params) return std::nullopt;
   TransposeAfter(node, *std::move(params), std::move(inputs), *perm, patch);
   return patch;
@@ -285,8 +298,8 @@ constinit const Rule kSinkTranspose = {
     "sink-transpose", "f(T(a), T(b)) -> T(f(a, b)) for element-wise f", {}, SinkTranspose};
 constinit const Rule kSinkTransposeThroughAxis = {
     "sink-transpose-through-axis",
-    "f(T(x), axis) -> T(f(x, axis')) for Concat, Softmax and its kin, reductions", kAxisOps,
-    SinkThroughAxis};
+    "f(T(x), axis) -> T(f(x, axis')) for Concat, reductions, and before a transpose Softmax",
+    kAxisOps, SinkThroughAxis};
 constinit const Rule kSinkTransposeThroughPad = {
     "sink-transpose-through-pad", "Pad(T(x), pads) -> T(Pad(x, pads'))", kPads, SinkThroughPad};
 constinit const Rule kFoldTransposeIntoMatMul = {
