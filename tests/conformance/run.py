@@ -258,7 +258,8 @@ def main():
     args = p.parse_args()
     args.sula = os.path.abspath(args.sula)
 
-    cases = [c for c in load_index(args.cases)
+    index = load_index(args.cases)
+    cases = [c for c in index
              if (args.tier == "all" or c["tier"] == 1)
              and (not args.match or re.search(args.match, c["name"]))]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
@@ -275,9 +276,12 @@ def main():
     if args.expected:
         with open(args.expected) as f:
             names = [line.strip() for line in f if line.strip() and not line.startswith("#")]
+        for name in sorted(set(names) - {c["name"] for c in index}):
+            print(f"unknown: {name} is expected to pass, but there is no such case")
+            bad += 1
         for name in names:
-            if verdicts.get(name, ("missing",))[0] in ("refused", "missing") and not args.match:
-                print(f"fell back: {name} has to pass: {verdicts.get(name)}")
+            if name in verdicts and verdicts[name][0] == "refused":
+                print(f"refused: {name}, which is expected to pass: {verdicts[name][1]}")
                 bad += 1
     count = collections.Counter(status for status, _ in verdicts.values())
     print(f"{len(cases)} cases: {count['pass']} pass, {count['refused']} refused, "
