@@ -1,5 +1,6 @@
 #include "ops/catalogue.h"
 
+#include "ops/control.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
 #include "ops/gather.h"
@@ -69,6 +70,7 @@ constexpr const OpDef* kAll[] = {
     &op::kHardSwish,
     &op::kHardmax,
     &op::kIdentity,
+    &op::kIf,
     &op::kInstanceNormalization,
     &op::kIsInf,
     &op::kIsNaN,
@@ -79,6 +81,7 @@ constexpr const OpDef* kAll[] = {
     &op::kLessOrEqual,
     &op::kLog,
     &op::kLogSoftmax,
+    &op::kLoop,
     &op::kLpNormalization,
     &op::kMatMul,
     &op::kMatMulInteger,
