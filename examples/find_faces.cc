@@ -312,7 +312,8 @@ sula::Status FindFaces(char** files) {
   if (auto s = Refine(*onet, picture, 48, kFinal, &faces); !s.ok()) return s;
   Adjust(faces);
   faces = Suppress(std::move(faces), 0.7f, true);
-  std::printf("O-Net               %8.1f ms, %zu faces\n", clock.Lap(), faces.size());
+  std::printf("O-Net               %8.1f ms, %zu face%s\n", clock.Lap(), faces.size(),
+              faces.size() == 1 ? "" : "s");
 
   for (const Face& f : faces) {
     std::printf("face at x %.0f to %.0f, y %.0f to %.0f, score %.4f\n", f.x1, f.x2, f.y1, f.y2,
