@@ -116,11 +116,7 @@ Result<Row> Measure(const Options& o, const Prepared& p, int threads) {
   return row;
 }
 
-// Time of one run that a node takes: the mean of the profiled runs.
-double MeanSeconds(const NodeReport& n) {
-  return n.runs > 0 ? n.total_seconds / static_cast<double>(n.runs) : 0;
-}
-
+// Smallest times of the profiled runs: least disturbed by whatever else the machine does.
 void PrintProfile(const Row& row) {
   struct Sum {
     int nodes = 0;
@@ -131,8 +127,8 @@ void PrintProfile(const Row& row) {
   double total = 0;
   for (const NodeReport& n : row.report.nodes) {
     Sum& sum = by_operator[n.op + "  " + (n.backend.empty() ? "" : n.backend + "/") + n.kernel];
-    ++sum.nodes, sum.seconds += MeanSeconds(n), sum.flops += n.flops;
-    total += MeanSeconds(n);
+    ++sum.nodes, sum.seconds += n.min_seconds, sum.flops += n.flops;
+    total += n.min_seconds;
     nodes.push_back(&n);
   }
   std::vector<std::pair<std::string, Sum>> sums(by_operator.begin(), by_operator.end());
@@ -143,7 +139,7 @@ void PrintProfile(const Row& row) {
   Heading(fmt::format("Operators, {} thread{}", row.threads, row.threads == 1 ? "" : "s"));
   Table operators({{"operator and kernel"},
                    {"nodes", Align::kRight},
-                   {"ms a run", Align::kRight},
+                   {"min ms", Align::kRight},
                    {"share", Align::kRight},
                    {"GFLOP/s", Align::kRight}});
   auto rate = [](double flops, double seconds) {
@@ -155,7 +151,7 @@ void PrintProfile(const Row& row) {
   operators.Print();
 
   std::stable_sort(nodes.begin(), nodes.end(), [](const NodeReport* a, const NodeReport* b) {
-    return MeanSeconds(*a) > MeanSeconds(*b);
+    return a->min_seconds > b->min_seconds;
   });
   if (nodes.size() > 20) nodes.resize(20);
   fmt::print("\n");
@@ -163,14 +159,14 @@ void PrintProfile(const Row& row) {
                  {"operator"},
                  {"output", Align::kLeft, 44},
                  {"kernel", Align::kLeft, 48},
-                 {"ms a run", Align::kRight},
+                 {"min ms", Align::kRight},
                  {"estimate", Align::kRight},
                  {"GFLOP/s", Align::kRight}});
   for (const NodeReport* n : nodes)
     slowest.Row({n->name, n->op, n->outputs.empty() ? "" : n->outputs[0],
                  n->detail.empty() ? n->kernel : n->kernel + "  " + n->detail,
-                 FormatMilliseconds(MeanSeconds(*n)), FormatMilliseconds(n->seconds),
-                 rate(n->flops, MeanSeconds(*n))});
+                 FormatMilliseconds(n->min_seconds), FormatMilliseconds(n->seconds),
+                 rate(n->flops, n->min_seconds)});
   slowest.Print();
 }
 
@@ -196,7 +192,7 @@ void PrintJson(const std::vector<Row>& rows, const Prepared& p, double load) {
                                 {"backend", n.backend},
                                 {"kernel", n.kernel},
                                 {"detail", n.detail},
-                                {"mean_ms", MeanSeconds(n) * 1e3},
+                                {"runs", n.runs},
                                 {"min_ms", n.min_seconds * 1e3},
                                 {"estimate_ms", n.seconds * 1e3},
                                 {"flops", n.flops}});

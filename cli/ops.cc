@@ -16,8 +16,23 @@ struct Options {
   bool json = false, markdown = false;
 };
 
+// "any", "any float", ... where the list is such a set; else the types.
 std::string TypeNames(const std::vector<DType>& types) {
-  if (types.size() == kDTypeCount) return "any";
+  auto is_float = [](DType t) {
+    return t == DType::kFloat32 || t == DType::kFloat16 || t == DType::kBFloat16 ||
+           t == DType::kFloat64;
+  };
+  constexpr int kFloatCount = 4, kIntegerCount = kDTypeCount - kFloatCount - 1;
+  const auto floats = std::count_if(types.begin(), types.end(), is_float);
+  const auto bools = std::count(types.begin(), types.end(), DType::kBool);
+  const auto integers = static_cast<int64_t>(types.size()) - floats - bools;
+  auto is = [&](int64_t f, int64_t i, int64_t b) {
+    return floats == f && integers == i && bools == b;
+  };
+  if (is(kFloatCount, kIntegerCount, 1)) return "any";
+  if (is(kFloatCount, kIntegerCount, 0)) return "any number";
+  if (is(kFloatCount, 0, 0)) return "any float";
+  if (is(0, kIntegerCount, 0)) return "any integer";
   std::string names;
   for (DType t : types) names += fmt::format("{}{}", names.empty() ? "" : " ", Name(t));
   return names;
