@@ -26,8 +26,8 @@ std::span<const Stage> DefaultPipeline() {
       {{},
        {&kFoldAffineIntoWeights, &kFoldPadIntoConv, &kFoldPadIntoAveragePool, &kFoldPadIntoMaxPool,
         &kFoldScaleIntoAlpha, &kFoldScaleOfInputIntoAlpha}},
-      {{}, {&kFoldAffineOfInput, &kFoldAffineIntoWeights}},
-      {{}, {&kBatchNormToScale}},
+      {{}, {&kFoldAffineOfInput, &kShiftBeforeScale, &kFoldAffineIntoWeights}},
+      {{}, {&kBatchNormToScale, &kMergeFactors, &kFactorOut}},
       {passes::kMergeDuplicates, {}},
       // A residual is added before the activation, so it is looked for first.
       {{}, {&kFuseResidual}},

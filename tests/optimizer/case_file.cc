@@ -74,7 +74,7 @@ Result<std::vector<Stage>> StagesOf(const Case& c) {
   return stages;
 }
 
-std::string CompareRuns(const Graph& a, const Graph& b, uint64_t seed) {
+std::string CompareRuns(const Graph& a, const Graph& b, uint64_t seed, double tolerance) {
   const std::vector<Tensor> inputs = RandomInputs(a, seed);
   const Result<std::vector<Tensor>> x = EvaluateGraph(a, inputs), y = EvaluateGraph(b, inputs);
   if (!x.has_value()) return "the graph before does not run: " + x.status().ToString();
@@ -86,8 +86,8 @@ std::string CompareRuns(const Graph& a, const Graph& b, uint64_t seed) {
       return StrCat("output ", i, ": ", ToString(p.dims()), " became ", ToString(q.dims()));
     for (int64_t j = 0; j < p.num_elements(); ++j) {
       const double u = p.AsDouble(j), v = q.AsDouble(j);
-      const double tolerance = IsFloat(p.dtype()) ? 2e-5 * (1 + std::abs(u)) : 0;
-      const bool same = u == v || (std::isnan(u) && std::isnan(v)) || std::abs(u - v) <= tolerance;
+      const double allowed = IsFloat(p.dtype()) ? tolerance * (1 + std::abs(u)) : 0;
+      const bool same = u == v || (std::isnan(u) && std::isnan(v)) || std::abs(u - v) <= allowed;
       if (!same) return StrCat("output ", i, "[", j, "]: ", u, " became ", v);
     }
   }

@@ -214,47 +214,88 @@ bool HasNoPadding(const ConvParams& p) {
 constexpr const OpDef* kAffineOps[] = {
     &op::kBatchNormalization, &op::kMul, &op::kAdd, &op::kSub, &op::kDiv, &op::kNeg};
 
+// A node that is affine in its operand x, and whose result only one node reads.
+struct AffineNode {
+  const Node* node;
+  ValueId x;
+  Affine affine;
+};
+std::optional<AffineNode> AsAffineNode(const Graph& g, const UseIndex& uses, ValueId v) {
+  const NodeId id = g.value(v).producer;
+  if (id == kNoNode || uses.Count(v) != 1) return std::nullopt;
+  const Node& node = g.node(id);
+  if (std::ranges::count(kAffineOps, node.op) == 0) return std::nullopt;
+  const size_t operands = node.Is(op::kBatchNormalization) || node.Is(op::kNeg) ? 1 : 2;
+  for (size_t i = 0; i < operands; ++i) {
+    std::optional<Affine> affine = AsAffine(g, node, node.inputs[i], 1);
+    if (affine && affine->activation.kind == ActivationKind::kNone)
+      return AffineNode{&node, node.inputs[i], *std::move(affine)};
+  }
+  return std::nullopt;
+}
+
 std::optional<Patch> FoldAffineOfInput(const Graph& g, const UseIndex& uses, NodeId id) {
   const Node& conv = g.node(id);
   const Tensor* w = ConstantInput(g, conv, 1);
-  const ValueId y = conv.inputs[0];
-  const NodeId before_id = g.value(y).producer;
-  if (!w || w->rank() < 2 || w->num_elements() == 0 || before_id == kNoNode || uses.Count(y) != 1)
-    return std::nullopt;
-  const Node& before = g.node(before_id);
-  if (std::ranges::count(kAffineOps, before.op) == 0) return std::nullopt;
-  const size_t operands = before.Is(op::kBatchNormalization) || before.Is(op::kNeg) ? 1 : 2;
-  for (size_t i = 0; i < operands; ++i) {
-    const ValueId x = before.inputs[i];
-    const std::optional<Affine> affine = AsAffine(g, before, x, 1);
-    if (!affine || affine->activation.kind != ActivationKind::kNone) continue;
-    // Padding is of zeros, which the shift would have to reach too.
-    if (affine->HasShift() && !HasNoPadding(conv.As<ConvParams>())) continue;
-    const int64_t outputs = w->dim(0), group = conv.As<ConvParams>().group;
-    std::optional<std::vector<double>> bias = Bias(g, conv, outputs);
-    if (!bias || group < 1 || outputs % group != 0) continue;
-    const int64_t per_output = w->num_elements() / outputs, taps = per_output / w->dim(1);
-    const auto input_channel = [&](int64_t i) {
-      return i / per_output / (outputs / group) * w->dim(1) + i / taps % w->dim(1);
-    };
-    if (group * w->dim(1) != static_cast<int64_t>(affine->scale.size())) continue;
-    for (int64_t i = 0; affine->HasShift() && i < w->num_elements(); ++i)
-      (*bias)[i / per_output] += w->AsDouble(i) * affine->shift[input_channel(i)];
-    Patch patch(g);
-    std::vector<ValueId> inputs = conv.inputs;
-    inputs[0] = x;
-    if (affine->HasScale()) {
-      inputs[1] =
-          patch.AddConstant(g.value(inputs[1]).name, MapElements(*w, [&](int64_t i, double v) {
-                              return v * affine->scale[input_channel(i)];
-                            }));
-    }
-    if (affine->HasShift()) SetBias(conv, *bias, g.value(x).type.dtype, patch, inputs);
-    patch.Replace(conv.outputs[0],
-                  patch.AddNode(op::kConv, conv.params, std::move(inputs), conv.name));
-    return patch;
+  if (!w || w->rank() < 2 || w->num_elements() == 0) return std::nullopt;
+  const std::optional<AffineNode> before = AsAffineNode(g, uses, conv.inputs[0]);
+  if (!before) return std::nullopt;
+  const Affine& affine = before->affine;
+  // Padding is of zeros, which the shift would have to reach too.
+  const bool has_shift = affine.HasShift();
+  if (has_shift && !HasNoPadding(conv.As<ConvParams>())) return std::nullopt;
+  const int64_t outputs = w->dim(0), group = conv.As<ConvParams>().group;
+  std::optional<std::vector<double>> bias = Bias(g, conv, outputs);
+  if (!bias || group < 1 || outputs % group != 0) return std::nullopt;
+  const int64_t per_output = w->num_elements() / outputs, taps = per_output / w->dim(1);
+  const auto input_channel = [&](int64_t i) {
+    return i / per_output / (outputs / group) * w->dim(1) + i / taps % w->dim(1);
+  };
+  if (group * w->dim(1) != static_cast<int64_t>(affine.scale.size())) return std::nullopt;
+  for (int64_t i = 0; has_shift && i < w->num_elements(); ++i)
+    (*bias)[i / per_output] += w->AsDouble(i) * affine.shift[input_channel(i)];
+  Patch patch(g);
+  std::vector<ValueId> inputs = conv.inputs;
+  inputs[0] = before->x;
+  if (affine.HasScale()) {
+    inputs[1] = patch.AddConstant(
+        g.value(inputs[1]).name,
+        MapElements(*w, [&](int64_t i, double v) { return v * affine.scale[input_channel(i)]; }));
   }
-  return std::nullopt;
+  if (has_shift) SetBias(conv, *bias, g.value(before->x).type.dtype, patch, inputs);
+  patch.Replace(conv.outputs[0],
+                patch.AddNode(op::kConv, conv.params, std::move(inputs), conv.name));
+  return patch;
+}
+
+// ---- Conv(s * x + t, w) -> Conv(x + t / s, s * w): what is left to do where padding keeps the
+// shift
+
+std::optional<Patch> ShiftBeforeScale(const Graph& g, const UseIndex& uses, NodeId id) {
+  const Node& conv = g.node(id);
+  const std::optional<AffineNode> add = AsAffineNode(g, uses, conv.inputs[0]);
+  if (!add || add->affine.HasScale() || !add->affine.HasShift()) return std::nullopt;
+  const std::optional<AffineNode> mul = AsAffineNode(g, uses, add->x);
+  if (!mul || mul->affine.HasShift() || !ConstantInput(g, conv, 1)) return std::nullopt;
+  std::vector<double> shift;
+  for (size_t c = 0; c < add->affine.shift.size(); ++c) {
+    shift.push_back(add->affine.shift[c] / mul->affine.scale[c]);
+    if (!std::isfinite(shift.back())) return std::nullopt;
+  }
+  const Shape* shape = ShapeOf(g, mul->x);
+  const DType dtype = g.value(mul->x).type.dtype;
+  const auto per_channel = [&](const std::vector<double>& values) {
+    Dims dims(shape->rank() - 1, 1);
+    dims[0] = static_cast<int64_t>(values.size());
+    return FloatTensor(dtype, std::move(dims), values);
+  };
+  Patch patch(g);
+  const Params params = Params::Of(BinaryParams{});
+  const ValueId t = patch.AddConstant(add->node->name + "/shift", per_channel(shift));
+  const ValueId s = patch.AddConstant(mul->node->name + "/scale", per_channel(mul->affine.scale));
+  const ValueId shifted = patch.AddNode(op::kAdd, params, {mul->x, t}, add->node->name);
+  patch.Replace(conv.inputs[0], patch.AddNode(op::kMul, params, {shifted, s}, mul->node->name));
+  return patch;
 }
 
 // ---- scalar factors of products of two run-time operands
@@ -356,6 +397,9 @@ constinit const Rule kFoldAffineOfInput = {
     "fold-affine-of-input",
     "Conv(s * x + t, w, b) -> Conv(x, w', b') with s, t per channel; with padding only s", kConvs,
     FoldAffineOfInput};
+constinit const Rule kShiftBeforeScale = {
+    "shift-before-scale", "Conv(s * x + t, w) -> Conv(s * (x + t / s), w), whose s goes into w",
+    kConvs, ShiftBeforeScale};
 constinit const Rule kFoldScaleIntoAlpha = {"fold-scale-into-alpha",
                                             "MatMul(a, b) * c -> MatMul(a, b) {alpha=c}", kScales,
                                             FoldScaleIntoAlpha};

@@ -17,8 +17,10 @@ extern const Rule kMergeReshapes, kTransposeToReshape, kMeanToGlobalPool;
 extern const Rule kMergeTransposes, kSinkTranspose, kSinkTransposeThroughAxis,
     kSinkTransposeThroughPad, kFoldTransposeIntoMatMul;
 // affine.cc: y = scale * x + shift per channel
-extern const Rule kFoldAffineIntoWeights, kFoldAffineOfInput, kFoldScaleIntoAlpha,
-    kFoldScaleOfInputIntoAlpha, kBatchNormToScale;
+extern const Rule kFoldAffineIntoWeights, kFoldAffineOfInput, kShiftBeforeScale,
+    kFoldScaleIntoAlpha, kFoldScaleOfInputIntoAlpha, kBatchNormToScale;
+// arithmetic.cc
+extern const Rule kMergeFactors, kFactorOut;
 // pads.cc
 extern const Rule kFoldPadIntoConv, kFoldPadIntoAveragePool, kFoldPadIntoMaxPool;
 // activations.cc: activations that exporters spell out
