@@ -183,12 +183,9 @@ Status EvaluateOneHot(EvalContext& ctx) {
   const Tensor& values = ctx.input(2);
   ASSIGN_OR_RETURN(const int axis,
                    NormalizeAxis(ctx.params<OneHotParams>().axis, indices.rank() + 1));
-  if (ctx.input(1).num_elements() != 1 || values.num_elements() != 2)
-    return InvalidModel("OneHot needs one depth and two values");
-  const int64_t depth = ctx.input(1).AsInt(0);
-  Dims dims = indices.dims();
-  dims.insert(dims.begin() + axis, depth);
-  ASSIGN_OR_RETURN(Tensor * y, ctx.Output(0, values.dtype(), dims));
+  ASSIGN_OR_RETURN(Tensor * y, ctx.InferredOutput(0));
+  const Dims& dims = y->dims();
+  const int64_t depth = dims[axis];
   const size_t bytes = SizeOf(values.dtype());
   CopyStrided(bytes, dims, values.raw(), 0, Dims(dims.size(), 0), y->mutable_raw(), 0,
               RowMajorStrides(dims));
