@@ -72,6 +72,7 @@ class Generator {
   void Grow() {
     const ValueId x = PickValue();
     const int rank = ShapeOf(x).rank();
+    if (rank == 0) return;
     const int64_t channels = rank > 1 ? ShapeOf(x)[1].TryValue().value_or(0) : 0;
     switch (Pick(16)) {
       case 0:
