@@ -14,6 +14,7 @@
 #include "backends/cpu/adapter.h"
 #include "backends/cpu/kernels/conv/conv.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
+#include "backends/cpu/kernels/winograd/winograd.h"
 
 namespace sula::cpu {
 namespace {
@@ -46,6 +47,17 @@ std::vector<float> Random(int64_t n) {
   for (float& x : v) x = uniform(rng);
   return v;
 }
+
+// Winograd with its form as a type, so that it is made like the others.
+template <int kForm>
+struct WinogradOf : Winograd {
+  explicit WinogradOf(Winograd w) : Winograd(std::move(w)) {}
+  static Result<WinogradOf> Make(const ConvSpec& spec, const float* weights, const float* bias,
+                                 const Machine& machine) {
+    ASSIGN_OR_RETURN(Winograd w, Winograd::Make(spec, kForm, weights, bias, machine));
+    return WinogradOf(std::move(w));
+  }
+};
 
 template <class Impl>
 void Run(benchmark::State& state, const Layer& l, int threads, int64_t groups) {
@@ -100,9 +112,16 @@ int main(int argc, char** argv) {
   using namespace sula::cpu;
   for (const Layer& l : kPointwise) Register<ConvGemm>("gemm", l);
   for (const Layer& l : kWindows) Register<ConvGemm>("gemm", l);
+  for (const Layer& l : kWindows) {
+    if (l.stride != 1) continue;
+    Register<WinogradOf<0>>("winograd2", l);
+    Register<WinogradOf<1>>("winograd4", l);
+    Register<WinogradOf<2>>("winograd6", l);
+  }
   for (const Layer& l : kFirst) Register<ConvPlanar>("planar", l);
   for (const Layer& l : kDepthwise) Register<Depthwise>("depthwise", l, true);
-  for (Target t : AvailableTargets()) fprintf(stderr, "peak %s %.1f\n", std::string(Name(t)).c_str(), PeakFlops(t) * 1e-9);
+  for (Target t : AvailableTargets())
+    fprintf(stderr, "peak %s %.1f\n", std::string(Name(t)).c_str(), PeakFlops(t) * 1e-9);
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -10,6 +10,7 @@
 #include "backends/cpu/kernels/conv/conv.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
 #include "backends/cpu/kernels/pool/pool.h"
+#include "backends/cpu/kernels/winograd/winograd.h"
 
 namespace sula::cpu {
 namespace {
@@ -239,6 +240,75 @@ TEST(Depthwise, Windows) {
   Check<Depthwise>({{1, 20, 20, 20, Square(9, 10, 7, 1, 1, 3, 3)}});
   Check<Depthwise>(
       {{2, 5, 5, 5, MakeWindow({4, 5, 6}, {3, 2, 3}, {2, 1, 1}, {1, 2, 1}, {1, 0, 2}, {1, 1, 0})}});
+}
+
+// Winograd with its form as a type, so that it is made like the others.
+template <int kForm>
+struct WinogradOf : Winograd {
+  explicit WinogradOf(Winograd w) : Winograd(std::move(w)) {}
+  static Result<WinogradOf> Make(const ConvSpec& spec, const float* weights, const float* bias,
+                                 const Machine& machine) {
+    ASSIGN_OR_RETURN(Winograd w, Winograd::Make(spec, kForm, weights, bias, machine));
+    return WinogradOf(std::move(w));
+  }
+};
+
+template <int kForm>
+void CheckWinograd() {
+  constexpr WinogradForm kF = kWinogradForms[kForm];
+  auto window = [&](int64_t h, int64_t w, Axes pad, Axes pad_end) {
+    return MakeWindow({1, h, w}, {1, kF.kernel_rows, kF.kernel_columns}, {1, 1, 1}, {1, 1, 1}, pad,
+                      pad_end);
+  };
+  // Noise that direct summation would have, times the gain of this form.
+  const double noise = NoiseGain(kF);
+  const Epilogue relu6{0, 6}, swish{.curve = Curve::kSwish, .a = 1};
+  const Axes half = {0, kF.kernel_rows / 2, kF.kernel_columns / 2};
+  Check<WinogradOf<kForm>>({{1, 16, 32, 1, window(14, 13, half, half)}}, false, noise);
+  Check<WinogradOf<kForm>>({{2, 7, 19, 1, window(9, 11, half, {0, 0, 0}), relu6}, 3, true}, false,
+                           noise);
+  Check<WinogradOf<kForm>>({{1, 33, 5, 1, window(7, 7, {0, 0, 0}, half), swish}, 1, true}, false,
+                           noise);
+  Check<WinogradOf<kForm>>({{1, 3, 4, 1, window(1, 2, {0, 3, 4}, {0, 5, 4})}}, false, noise);
+  Check<WinogradOf<kForm>>({{1, 4, 8, 1, window(61, 57, half, half)}}, false, noise);
+}
+
+TEST(Winograd, Forms) {
+  CheckWinograd<0>();
+  CheckWinograd<1>();
+  CheckWinograd<2>();
+  CheckWinograd<3>();
+  CheckWinograd<4>();
+  CheckWinograd<5>();
+  CheckWinograd<6>();
+  CheckWinograd<7>();
+}
+
+TEST(Winograd, MatricesAreExact) {
+  for (int n = 1; n <= 10; ++n) {
+    for (int r = 1; n + r - 1 <= kMaxWinogradSize; ++r) {
+      const WinogradMatrices m = CookToom(n, r);
+      EXPECT_TRUE(m.valid && IsExact(m)) << "F(" << n << ", " << r << ")";
+      // A^T and B^T hold dyadic numbers; those of the sizes in use are exact in float.
+      if (m.size() > 8) continue;
+      for (const WinogradMatrix* matrix : {&m.at, &m.bt})
+        for (const auto& row : *matrix)
+          for (const Rational& x : row) EXPECT_EQ(static_cast<float>(x.ToDouble()), x.ToDouble());
+    }
+  }
+  WinogradMatrices wrong = CookToom(4, 3);
+  wrong.g[1][1] = wrong.g[1][1] + Rational(1);
+  EXPECT_FALSE(IsExact(wrong));
+  EXPECT_FALSE(CookToom(11, 3).valid);
+}
+
+// The figures of the published analysis of these point sets.
+TEST(Winograd, NoiseGain) {
+  EXPECT_NEAR(NoiseGain(WinogradForm{2, 3, 2, 3}), 1.67, .01);
+  EXPECT_NEAR(NoiseGain(WinogradForm{4, 3, 4, 3}), 4.78, .01);
+  EXPECT_NEAR(NoiseGain(WinogradForm{6, 3, 6, 3}), 20.6, .1);
+  EXPECT_NEAR(NoiseGain(WinogradForm{2, 5, 2, 5}), 5.39, .01);
+  EXPECT_NEAR(NoiseGain(WinogradForm{1, 1, 2, 7}), 4.98, .01);
 }
 
 void CheckPool(const PoolCall& shape, int64_t pad_channels) {

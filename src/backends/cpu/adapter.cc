@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <utility>
+#include <vector>
 
 #include "base/cpu_info.h"
 
@@ -63,37 +65,50 @@ double BytesOf(const TensorDesc& t) {
 
 namespace {
 
-// Times a product that lies in L1.
-double MeasurePeak(Target target) {
-  const GemmKernels& kernels = GemmFor(target);
-  const int64_t rows = kernels.tile_rows[2], depth = 128, columns = 2 * kernels.lanes;
-  AlignedBuffer a(static_cast<size_t>(rows * depth) * 4),
-      c(static_cast<size_t>(rows * columns) * 4);
-  AlignedBuffer b(static_cast<size_t>(depth * columns) * 4), bias(static_cast<size_t>(columns) * 4);
-  const Panel panel{0, 0, 0, static_cast<int32_t>(columns), 2};
-  GemmCall call;
-  call.a = a.as<float>(), call.a_stride = depth;
-  call.panels = &panel, call.b = b.as<float>(), call.bias = bias.as<float>();
-  call.k = depth;
-  call.c = c.as<float>(), call.c_stride = columns;
-  constexpr int kCalls = 8;
-  double best = 1;
-  for (int repeat = 0; repeat < 12; ++repeat) {  // the best of a few: others may use the core
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < kCalls; ++i) kernels.run(call, 0, rows, 0, 1);
-    const std::chrono::duration<double> t = std::chrono::steady_clock::now() - start;
-    best = std::min(best, t.count());
+// Seconds of one product that lies in L1, and its flops.
+class PeakProbe {
+ public:
+  explicit PeakProbe(Target target) : kernels_(GemmFor(target)) {
+    panel_.columns = static_cast<int32_t>(columns());
+    panel_.vectors = 2;
   }
-  return 2.0 * kCalls * static_cast<double>(rows * depth * columns) / best;
-}
+  double flops() const { return 2.0 * static_cast<double>(rows() * kDepth * columns()); }
+  double Time() const {
+    GemmCall call;
+    call.a = a_.as<float>(), call.a_stride = kDepth;
+    call.panels = &panel_, call.b = b_.as<float>(), call.bias = c_.as<float>();
+    call.k = kDepth;
+    call.c = c_.as<float>(), call.c_stride = columns();
+    const auto start = std::chrono::steady_clock::now();
+    kernels_.run(call, 0, rows(), 0, 1);
+    const std::chrono::duration<double> t = std::chrono::steady_clock::now() - start;
+    return t.count();
+  }
+
+ private:
+  static constexpr int64_t kDepth = 128;
+  int64_t rows() const { return kernels_.tile_rows[2]; }
+  int64_t columns() const { return 2 * kernels_.lanes; }
+  const GemmKernels& kernels_;
+  Panel panel_;
+  AlignedBuffer a_{static_cast<size_t>(rows() * kDepth) * 4};
+  AlignedBuffer b_{static_cast<size_t>(kDepth * columns()) * 4};
+  AlignedBuffer c_{static_cast<size_t>(rows() * columns()) * 4};
+};
 
 }  // namespace
 
 double PeakFlops(Target target) {
   static const std::array<double, kNumTargets> peaks = [] {
+    // In turns, and the best of many short runs: other work on the core only ever slows one down.
     std::array<double, kNumTargets> r{};
+    std::vector<std::pair<Target, PeakProbe>> probes;
     for (Target t : AvailableTargets())
-      if (t != Target::kScalar16) r[static_cast<size_t>(t)] = MeasurePeak(t);
+      if (t != Target::kScalar16) probes.emplace_back(t, PeakProbe(t));
+    for (int repeat = 0; repeat < 200; ++repeat)
+      for (const auto& [t, probe] : probes)
+        r[static_cast<size_t>(t)] =
+            std::max(r[static_cast<size_t>(t)], probe.flops() / probe.Time());
     return r;
   }();
   return peaks[static_cast<size_t>(target)];

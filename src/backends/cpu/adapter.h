@@ -19,7 +19,7 @@ Verdict AcceptFloat(const KernelRequest& request);
 const float* ConstantData(const KernelRequest& request, size_t i);
 
 // ---- costs. One number each for arithmetic, memory and threads is enough to rank kernels; the
-// arithmetic is measured on first use (some 100 us), the rest are typical of the kind.
+// arithmetic is measured on first use (under 10 ms), the rest are typical of the kind.
 
 // Multiply-adds in flight: flops per second of one thread out of registers with these kernels.
 double PeakFlops(Target target);

@@ -1,17 +1,19 @@
 // Convolution: depthwise, planar input, Winograd, implicit GEMM.
 #include "ops/conv.h"
 
-#include "backends/cpu/adapter.h"
+#include "backends/cpu/conv_adapter.h"
 #include "backends/cpu/conv_kernels.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
+#include "backends/cpu/kernels/winograd/winograd.h"
 
 namespace sula::cpu {
 namespace {
 
-// Inputs of the operator.
-constexpr size_t kX = 0, kW = 1, kBias = 2, kResidual = 3;
 // The planar kernel converts each input row once per band: pays while channels are few.
 constexpr int64_t kMaxPlanarChannels = 4;
+// Winograd forms beyond this noise gain are refused: the largest error stays below 1e-5 of the
+// largest output, an order of magnitude above a direct convolution's.
+constexpr double kMaxNoiseGain = 10;
 
 Result<ConvSpec> SpecOf(const KernelRequest& request) {
   const auto& p = request.params<ConvParams>();
@@ -22,79 +24,15 @@ Result<ConvSpec> SpecOf(const KernelRequest& request) {
 }
 
 Verdict AcceptConv(const KernelRequest& request) {
-  if (Verdict v = AcceptFloat(request); !v) return v;
-  if (!request.IsConstant(kW)) return Verdict::No("weights not constant");
-  if (request.HasInput(kBias) && !request.IsConstant(kBias))
-    return Verdict::No("bias not constant");
-  const size_t rank = request.inputs[kX].dims.size();
-  if (rank < 3 || rank > 5) return Verdict::No(StrCat(rank, " axes"));
+  if (Verdict v = AcceptConvInputs(request); !v) return v;
   if (Result<ConvSpec> spec = SpecOf(request); !spec.has_value())
     return Verdict::No(spec.error().message());
   return Verdict::Yes();
 }
 
-void ChannelLast(const KernelRequest&, std::span<LayoutNeed> inputs,
-                 std::span<LayoutNeed> outputs) {
-  inputs[kX] = outputs[0] = LayoutNeed::kChannelLast;
-  if (inputs.size() > kResidual) inputs[kResidual] = LayoutNeed::kChannelLast;
-}
-
 double ConvFlops(const ConvSpec& s) {
   return 2.0 * static_cast<double>(s.batch * s.window.out_pixels() * s.window.taps()) *
          static_cast<double>(s.out_channels) * static_cast<double>(s.in_channels / s.groups);
-}
-
-// Activations and weights, each once.
-double ConvBytes(const KernelRequest& request) {
-  double bytes = BytesOf(request.outputs[0]);
-  for (const TensorDesc& t : request.inputs) bytes += BytesOf(t);
-  return bytes;
-}
-
-// A prepared convolution of kernels/ as a Kernel.
-template <class Impl>
-class ConvKernel : public Kernel {
- public:
-  ConvKernel(Impl impl, const KernelRequest& request, std::string detail)
-      : impl_(std::move(impl)),
-        in_stride_(request.inputs[kX].pixel_stride),
-        out_stride_(request.outputs[0].pixel_stride),
-        residual_stride_(request.HasInput(kResidual) ? request.inputs[kResidual].pixel_stride : 0),
-        detail_(std::move(detail)) {}
-  size_t workspace_bytes() const override {
-    if constexpr (requires { impl_.workspace_bytes(); }) {
-      return impl_.workspace_bytes();
-    } else {
-      return 0;
-    }
-  }
-  size_t constant_bytes() const override { return impl_.constant_bytes(); }
-  bool ReadsConstant(int i) const override { return i != int{kW} && i != int{kBias}; }
-  std::string Detail() const override { return detail_; }
-  void Run(const RunArgs& args) const noexcept override {
-    ConvArgs a;
-    a.in = static_cast<const float*>(args.inputs[kX]), a.in_stride = in_stride_;
-    a.out = static_cast<float*>(args.outputs[0]), a.out_stride = out_stride_;
-    if (args.inputs.size() > kResidual)
-      a.residual = static_cast<const float*>(args.inputs[kResidual]);
-    a.residual_stride = residual_stride_;
-    a.workspace = args.workspace;
-    impl_.Run(a, args.parallel);
-  }
-
- private:
-  Impl impl_;
-  int64_t in_stride_, out_stride_, residual_stride_;
-  std::string detail_;
-};
-
-template <class Impl>
-Result<std::unique_ptr<Kernel>> MakeConv(const KernelRequest& request, const ConvSpec& spec,
-                                         const Machine& machine) {
-  ASSIGN_OR_RETURN(Impl impl, Impl::Make(spec, ConstantData(request, kW),
-                                         ConstantData(request, kBias), machine));
-  return std::unique_ptr<Kernel>(std::make_unique<ConvKernel<Impl>>(
-      std::move(impl), request, std::string(Name(machine.target))));
 }
 
 // ---- implicit GEMM: every convolution
@@ -135,7 +73,7 @@ Verdict AcceptPlanar(const KernelRequest& request) {
 
 void PlanarLayouts(const KernelRequest& request, std::span<LayoutNeed> inputs,
                    std::span<LayoutNeed> outputs) {
-  ChannelLast(request, inputs, outputs);
+  ConvLayouts(request, inputs, outputs);
   inputs[kX] = LayoutNeed::kRowMajor;
 }
 
@@ -173,9 +111,72 @@ Result<std::unique_ptr<Kernel>> CreateDepthwise(const KernelRequest& request) {
   return MakeConv<Depthwise>(request, spec, MachineOf(request));
 }
 
+// ---- Winograd
+
+template <int kForm>
+Verdict AcceptWinograd(const KernelRequest& request) {
+  constexpr WinogradForm kF = kWinogradForms[kForm];
+  if (Verdict v = AcceptConv(request); !v) return v;
+  const Result<ConvSpec> spec = SpecOf(request);
+  const Window& w = spec->window;
+  if (w.kernel != Axes{1, kF.kernel_rows, kF.kernel_columns})
+    return Verdict::No(StrCat("a kernel other than ", kF.kernel_rows, "x", kF.kernel_columns));
+  if (w.in[0] != 1 || w.pad[0] != 0) return Verdict::No("three spatial axes");
+  if (w.stride != Axes{1, 1, 1}) return Verdict::No("a stride");
+  if (w.dilation != Axes{1, 1, 1}) return Verdict::No("a dilation");
+  if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
+  if (const double gain = NoiseGain(kF); gain > kMaxNoiseGain)
+    return Verdict::No(StrCat("rounding noise grows by ", gain, ", more than ", kMaxNoiseGain));
+  return Verdict::Yes();
+}
+
+template <int kForm>
+double EstimateWinograd(const KernelRequest& request) {
+  constexpr WinogradForm kF = kWinogradForms[kForm];
+  const Result<ConvSpec> spec = SpecOf(request);
+  const Window& w = spec->window;
+  const double tiles = static_cast<double>(spec->batch * ((w.out[1] + kF.rows - 1) / kF.rows) *
+                                           ((w.out[2] + kF.columns - 1) / kF.columns));
+  const double values = tiles * kF.positions();
+  const double k = static_cast<double>(spec->in_channels);
+  const double n = static_cast<double>(spec->out_channels);
+  const Target target = TargetForColumns(spec->out_channels);
+  // Transforms take about 6 instructions per transformed input and 5 per output, loads and stores
+  // included; as much as two flops each at the multiplication's efficiency.
+  const double flops = 2 * values * (k * n + 6 * k + 5 * n);
+  const double filters = kF.positions() * k * n * 4;
+  return Seconds({flops, 0.85 * k / (k + 12),
+                  BytesOf(request.inputs[kX]) + BytesOf(request.outputs[0]) + filters},
+                 target, request.threads);
+}
+
+template <int kForm>
+Result<std::unique_ptr<Kernel>> CreateWinograd(const KernelRequest& request) {
+  constexpr WinogradForm kF = kWinogradForms[kForm];
+  ASSIGN_OR_RETURN(const ConvSpec spec, SpecOf(request));
+  Machine machine = MachineOf(request);
+  machine.target = TargetForColumns(spec.out_channels);
+  ASSIGN_OR_RETURN(Winograd impl, Winograd::Make(spec, kForm, ConstantData(request, kW),
+                                                 ConstantData(request, kBias), machine));
+  std::string detail =
+      StrCat(Name(machine.target), ", F(", kF.rows, "x", kF.columns, ", ", kF.kernel_rows, "x",
+             kF.kernel_columns, "), ", impl.block_tiles(), " tiles a block");
+  return std::unique_ptr<Kernel>(
+      std::make_unique<ConvKernel<Winograd>>(std::move(impl), request, std::move(detail)));
+}
+
+template <int kForm>
+constexpr KernelEntry WinogradEntry(std::string_view name) {
+  return {.name = name,
+          .layouts = ConvLayouts,
+          .accept = AcceptWinograd<kForm>,
+          .estimate = EstimateWinograd<kForm>,
+          .create = CreateWinograd<kForm>};
+}
+
 constexpr KernelEntry kConvKernels[] = {
     {.name = "depthwise",
-     .layouts = ChannelLast,
+     .layouts = ConvLayouts,
      .accept = AcceptDepthwise,
      .estimate = EstimateDepthwise,
      .create = CreateDepthwise},
@@ -184,8 +185,16 @@ constexpr KernelEntry kConvKernels[] = {
      .accept = AcceptPlanar,
      .estimate = EstimatePlanar,
      .create = CreatePlanar},
+    WinogradEntry<0>("winograd_2x2_3x3"),
+    WinogradEntry<1>("winograd_4x4_3x3"),
+    WinogradEntry<2>("winograd_6x6_3x3"),
+    WinogradEntry<3>("winograd_2x2_5x5"),
+    WinogradEntry<4>("winograd_1x2_1x7"),
+    WinogradEntry<5>("winograd_2x1_7x1"),
+    WinogradEntry<6>("winograd_1x4_1x3"),
+    WinogradEntry<7>("winograd_4x1_3x1"),
     {.name = "implicit_gemm",
-     .layouts = ChannelLast,
+     .layouts = ConvLayouts,
      .accept = AcceptConv,
      .estimate = EstimateGemm,
      .create = CreateGemm},

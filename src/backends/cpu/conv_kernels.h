@@ -10,6 +10,7 @@ namespace sula::cpu {
 
 std::span<const KernelEntry> ConvKernels();
 std::span<const KernelEntry> ConvTransposeKernels();
+std::span<const KernelEntry> ConvTransposeKernels();
 std::span<const KernelEntry> MatMulKernels();
 std::span<const KernelEntry> MaxPoolKernels();
 std::span<const KernelEntry> AveragePoolKernels();

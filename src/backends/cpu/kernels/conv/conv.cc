@@ -8,32 +8,11 @@ namespace {
 
 // Narrow groups waste lanes and fixed costs. Merging f of them into one with zeros between keeps
 // the number of FMAs while f * columns fit one vector, and divides the number of tiles by f.
-int64_t MergedGroups(const ConvSpec& spec, int lanes) {
-  const int64_t columns = spec.out_channels / spec.groups;
+int64_t MergedGroups(int64_t groups, int64_t columns, int lanes) {
   int64_t best = 1;
-  for (int64_t f = 2; f <= spec.groups && f * columns <= lanes; ++f)
-    if (spec.groups % f == 0) best = f;
+  for (int64_t f = 2; f <= groups && f * columns <= lanes; ++f)
+    if (groups % f == 0) best = f;
   return best;
-}
-
-PackedWeights Pack(const ConvSpec& spec, const float* weights, const float* bias,
-                   const GemmKernels& kernels) {
-  const int64_t taps = spec.window.taps(), k = spec.in_channels / spec.groups;
-  const int64_t merge = MergedGroups(spec, kernels.lanes);
-  if (merge == 1) {
-    return PackWeights({weights, k * taps, 1, taps}, bias,
-                       {spec.out_channels, taps, k, spec.groups}, kernels.lanes, kernels.registers);
-  }
-  const int64_t columns = spec.out_channels / spec.groups, merged_k = merge * k;
-  std::vector<float> w(static_cast<size_t>(spec.out_channels * taps * merged_k));
-  for (int64_t m = 0; m < spec.out_channels; ++m) {
-    float* to = w.data() + m * taps * merged_k + m / columns % merge * k;
-    for (int64_t c = 0; c < k; ++c)
-      for (int64_t t = 0; t < taps; ++t) to[t * merged_k + c] = weights[(m * k + c) * taps + t];
-  }
-  return PackWeights({w.data(), taps * merged_k, merged_k, 1}, bias,
-                     {spec.out_channels, taps, merged_k, spec.groups / merge}, kernels.lanes,
-                     kernels.registers);
 }
 
 // Pointers of all taps for output pixels [begin, end), counted over the batch:
@@ -72,12 +51,34 @@ void FillPointers(const Window& w, const float* in, int64_t stride, const float*
 
 }  // namespace
 
+PackedWeights PackConvWeights(int64_t in_channels, int64_t out_channels, int64_t groups,
+                              int64_t taps, const float* weights, const float* bias,
+                              const GemmKernels& kernels) {
+  const int64_t k = in_channels / groups, columns = out_channels / groups;
+  const int64_t merge = MergedGroups(groups, columns, kernels.lanes);
+  if (merge == 1) {
+    return PackWeights({weights, k * taps, 1, taps}, bias, {out_channels, taps, k, groups},
+                       kernels.lanes, kernels.registers);
+  }
+  const int64_t merged_k = merge * k;
+  std::vector<float> w(static_cast<size_t>(out_channels * taps * merged_k));
+  for (int64_t m = 0; m < out_channels; ++m) {
+    float* to = w.data() + m * taps * merged_k + m / columns % merge * k;
+    for (int64_t c = 0; c < k; ++c)
+      for (int64_t t = 0; t < taps; ++t) to[t * merged_k + c] = weights[(m * k + c) * taps + t];
+  }
+  return PackWeights({w.data(), taps * merged_k, merged_k, 1}, bias,
+                     {out_channels, taps, merged_k, groups / merge}, kernels.lanes,
+                     kernels.registers);
+}
+
 Result<ConvGemm> ConvGemm::Make(const ConvSpec& spec, const float* weights, const float* bias,
                                 const Machine& machine) {
   const GemmKernels& kernels = GemmFor(machine.target);
   ConvGemm r;
   r.spec_ = spec, r.machine_ = machine;
-  r.weights_ = Pack(spec, weights, bias, kernels);
+  r.weights_ = PackConvWeights(spec.in_channels, spec.out_channels, spec.groups, spec.window.taps(),
+                               weights, bias, kernels);
   r.zeros_ = AlignedBuffer(static_cast<size_t>(spec.in_channels) * sizeof(float));
   if (!r.weights_.data.data() || !r.weights_.bias.data() || !r.zeros_.data())
     return ResourceExhausted("no memory for the packed weights of a convolution");

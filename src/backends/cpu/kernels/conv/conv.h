@@ -3,7 +3,9 @@
 // tap and pixel, which point at a row of zeros outside the map.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <vector>
 
 #include "backends/cpu/kernels/gemm/gemm.h"
 #include "backends/cpu/kernels/window.h"
@@ -35,6 +37,12 @@ struct Machine {
   int threads = 1;
   size_t l2_bytes = 512 << 10;
 };
+
+// Packs [out_channels][in_channels / groups][taps] and the bias ([out_channels] or null). Narrow
+// groups are merged, with zeros between, as far as that costs no FMAs; shape.groups tells.
+PackedWeights PackConvWeights(int64_t in_channels, int64_t out_channels, int64_t groups,
+                              int64_t taps, const float* weights, const float* bias,
+                              const GemmKernels& kernels);
 
 class ConvGemm {
  public:
@@ -78,6 +86,40 @@ class ConvPlanar {
   int64_t band_rows_ = 0;     // output rows of a task
   int64_t strip_rows_ = 0;    // input rows that a band needs
   int64_t phase_floats_ = 0;  // of one phase of one row
+};
+
+// Transposed convolution as one implicit GEMM per phase of the stride: output pixels of one phase,
+// o = q * stride + phase, all see the same taps k, those with (phase + pad - k * dilation)
+// divisible by the stride; tap k reads input q + (phase + pad - k * dilation) / stride. In
+// spec.window `in` is the operator's input (the small side) and `out` its output.
+class ConvTransposed {
+ public:
+  // weights: [in_channels][out_channels / groups][taps]; bias: [out_channels] or null.
+  static Result<ConvTransposed> Make(const ConvSpec& spec, const float* weights, const float* bias,
+                                     const Machine& machine);
+  size_t workspace_bytes() const;
+  size_t constant_bytes() const;
+  void Run(const ConvArgs& args, const Parallel& parallel) const;  // residual: null
+
+ private:
+  struct Phase {
+    Axes first = {0, 0, 0};                      // the phase: its first output position
+    Axes count = {0, 0, 0};                      // output positions per axis
+    std::array<std::vector<int64_t>, 3> offset;  // per axis and tap: input position - q
+    PackedWeights weights;
+    GemmBlocks blocks;
+    int64_t first_task = 0;
+    int64_t taps() const { return weights.shape.taps; }
+  };
+  void FillRows(const Phase& phase, const ConvArgs& args, int64_t begin, int64_t end,
+                const float** pointers, float** rows) const;
+
+  ConvSpec spec_;
+  Machine machine_;
+  std::vector<Phase> phases_;
+  AlignedBuffer zeros_;  // one pixel
+  int64_t tasks_ = 0;
+  size_t worker_bytes_ = 0;  // scratch of one thread
 };
 
 }  // namespace sula::cpu

@@ -24,11 +24,11 @@ Result<Depthwise> Depthwise::Make(const ConvSpec& spec, const float* weights, co
   const int64_t lanes = DepthwiseFor(machine.target).lanes;
   const Window& w = spec.window;
   const int64_t channels = spec.out_channels, taps = w.taps();
-  const int64_t vectors = (channels + lanes - 1) / lanes;
+  const int64_t groups = (channels + kDepthwiseGroup - 1) / kDepthwiseGroup;
   Depthwise r;
   r.spec_ = spec, r.machine_ = machine;
-  r.weights_ = AlignedBuffer(static_cast<size_t>(vectors * taps * lanes) * sizeof(float));
-  r.bias_ = AlignedBuffer(static_cast<size_t>(vectors * lanes) * sizeof(float));
+  r.weights_ = AlignedBuffer(static_cast<size_t>(groups * kDepthwiseGroup * taps) * sizeof(float));
+  r.bias_ = AlignedBuffer(static_cast<size_t>(groups * kDepthwiseGroup) * sizeof(float));
   if (!r.weights_.data() || !r.bias_.data())
     return ResourceExhausted("no memory for the packed weights of a depthwise convolution");
   for (int64_t c = 0; c < channels; ++c)
@@ -36,18 +36,31 @@ Result<Depthwise> Depthwise::Make(const ConvSpec& spec, const float* weights, co
       r.weights_.as<float>()[(c / lanes * taps + t) * lanes + c % lanes] = weights[c * taps + t];
   if (bias) std::memcpy(r.bias_.data(), bias, static_cast<size_t>(channels) * sizeof(float));
 
-  // A task covers groups of four vectors, so that whole neighbouring cache lines are used, and so
-  // many rows that the input of a task, read again by each row of taps, stays within half of L2.
-  const int64_t rows = spec.batch * w.out[0] * w.out[1];
-  r.vectors_ = std::min<int64_t>(vectors, std::max<int64_t>(4, 64 / lanes));
-  const int64_t row_bytes = (w.in[2] * w.stride[1] + w.out[2]) * r.vectors_ * lanes * 4;
-  r.rows_ = std::clamp<int64_t>(static_cast<int64_t>(machine.l2_bytes) / 2 / row_bytes, 1, rows);
+  // The ring takes at most 3/4 of an L1 of 32 KiB; wider maps are cut into strips of columns.
+  constexpr int64_t kRingBytes = 24 << 10;
+  const int64_t pixels = kRingBytes / (4 * kDepthwiseGroup * DepthwiseRingRows(w));
+  const int64_t widest = std::max<int64_t>(8, (pixels - w.kernel[2]) / w.stride[2] + 1);
+  const int64_t strips = (w.out[2] + widest - 1) / widest;
+  r.columns_ = (w.out[2] + strips - 1) / strips;
+  // One thread fills each row once. Several threads: four blocks each, by rows if groups and
+  // strips are too few; every cut reads the rows that windows share twice.
+  r.rows_ = spec.batch * w.out[0] * w.out[1];
   if (machine.threads > 1) {
-    const int64_t groups = (vectors + r.vectors_ - 1) / r.vectors_;
-    const int64_t blocks = (4 * machine.threads + groups - 1) / groups;
-    r.rows_ = std::min(r.rows_, std::max<int64_t>(1, (rows + blocks - 1) / blocks));
+    const int64_t pieces = (4 * machine.threads + groups * strips - 1) / (groups * strips);
+    r.rows_ = std::max<int64_t>(1, (r.rows_ + pieces - 1) / pieces);
   }
   return r;
+}
+
+size_t Depthwise::ring_floats() const {
+  const Window& w = spec_.window;
+  if (!DepthwiseUsesRing(w)) return 0;
+  const int64_t columns = (columns_ - 1) * w.stride[2] + w.kernel[2];
+  return static_cast<size_t>(DepthwiseRingRows(w) * columns * kDepthwiseGroup);
+}
+
+size_t Depthwise::workspace_bytes() const {
+  return ring_floats() * sizeof(float) * static_cast<size_t>(machine_.threads);
 }
 
 void Depthwise::Run(const ConvArgs& args, const Parallel& parallel) const {
@@ -62,12 +75,18 @@ void Depthwise::Run(const ConvArgs& args, const Parallel& parallel) const {
   call.residual = args.residual, call.residual_stride = args.residual_stride;
   call.epilogue = spec_.epilogue;
   const int64_t rows = spec_.batch * w.out[0] * w.out[1];
-  const int64_t vectors = (spec_.out_channels + kernels.lanes - 1) / kernels.lanes;
-  const int64_t groups = (vectors + vectors_ - 1) / vectors_;
-  const int64_t blocks = (rows + rows_ - 1) / rows_;
-  parallel.For(blocks * groups, [&](int64_t task, int) {
-    const int64_t r0 = task / groups * rows_, v0 = task % groups * vectors_;
-    kernels.run(call, r0, std::min(r0 + rows_, rows), v0, std::min(v0 + vectors_, vectors));
+  const int64_t groups = (spec_.out_channels + kDepthwiseGroup - 1) / kDepthwiseGroup;
+  const int64_t strips = (w.out[2] + columns_ - 1) / columns_;
+  const int64_t pieces = (rows + rows_ - 1) / rows_;
+  parallel.For(pieces * strips * groups, [&](int64_t task, int worker) {
+    const int64_t strip = task / groups % strips, piece = task / (groups * strips);
+    DepthwiseBlock block;
+    block.row_begin = piece * rows_, block.row_end = std::min(block.row_begin + rows_, rows);
+    block.column_begin = strip * columns_;
+    block.column_end = std::min(block.column_begin + columns_, w.out[2]);
+    block.channel = task % groups * kDepthwiseGroup;
+    kernels.run(call, block,
+                static_cast<float*>(args.workspace) + static_cast<size_t>(worker) * ring_floats());
   });
 }
 

@@ -5,15 +5,16 @@
 
 namespace sula::cpu {
 
-// One block of work: output rows [row_begin, row_end), counted over batch, depth and height, of
-// channel vectors [vector_begin, vector_end). Memory outside the channels is not touched.
+inline constexpr int kDepthwiseGroup = 64;  // channels of a block: four cache lines of each pixel
+inline constexpr int kMaxTapRows = 9;       // rows of taps per window that the ring is made for
+
 struct DepthwiseCall {
   const Window* window = nullptr;
   int64_t channels = 0;
   const float* in = nullptr;
   int64_t in_stride = 0;
   const float* weights = nullptr;  // [vector][taps][lanes], zeros behind the last channel
-  const float* bias = nullptr;     // padded to whole vectors
+  const float* bias = nullptr;     // padded to whole groups
   float* out = nullptr;
   int64_t out_stride = 0;
   const float* residual = nullptr;
@@ -21,10 +22,26 @@ struct DepthwiseCall {
   Epilogue epilogue;
 };
 
+// Output rows [row_begin, row_end), counted over batch, depth and height; output columns
+// [column_begin, column_end); channels [channel, channel + kDepthwiseGroup) as far as there are.
+struct DepthwiseBlock {
+  int64_t row_begin = 0, row_end = 0, column_begin = 0, column_end = 0, channel = 0;
+};
+
+// Windows of one depth tap and 3 or 5 columns, at stride 1 or 2 without horizontal dilation, go
+// through a ring of input rows.
+[[gnu::always_inline]] constexpr bool DepthwiseUsesRing(const Window& w) {
+  return (w.kernel[2] == 3 || w.kernel[2] == 5) && w.stride[2] <= 2 && w.dilation[2] == 1 &&
+         w.kernel[0] == 1 && w.kernel[1] <= kMaxTapRows && w.dilation[1] <= 4;
+}
+[[gnu::always_inline]] constexpr int64_t DepthwiseRingRows(const Window& w) {
+  return (w.kernel[1] - 1) * w.dilation[1] + 1;
+}
+
 struct DepthwiseKernels {
   int lanes;
-  void (*run)(const DepthwiseCall& call, int64_t row_begin, int64_t row_end, int64_t vector_begin,
-              int64_t vector_end);
+  // `ring`: scratch of ring rows * input columns that the block reads * kDepthwiseGroup floats.
+  void (*run)(const DepthwiseCall& call, const DepthwiseBlock& block, float* ring);
 };
 const DepthwiseKernels& DepthwiseFor(Target target);
 
@@ -34,14 +51,17 @@ class Depthwise {
   // weights: [channels][taps]; bias: [channels] or null. Both are copied.
   static Result<Depthwise> Make(const ConvSpec& spec, const float* weights, const float* bias,
                                 const Machine& machine);
+  size_t workspace_bytes() const;
   size_t constant_bytes() const { return weights_.bytes() + bias_.bytes(); }
   void Run(const ConvArgs& args, const Parallel& parallel) const;
 
  private:
+  size_t ring_floats() const;
+
   ConvSpec spec_;
   Machine machine_;
   AlignedBuffer weights_, bias_;
-  int64_t rows_ = 0, vectors_ = 0;  // of a task
+  int64_t rows_ = 0, columns_ = 0;  // of a block
 };
 
 }  // namespace sula::cpu

@@ -61,7 +61,9 @@ PackedWeights PackWeights(const WeightView& w, const float* bias, const WeightSh
   PackedWeights p;
   p.shape = shape;
   p.panels = SplitColumns(shape, lanes, registers);
-  p.data = AlignedBuffer(static_cast<size_t>(PackedFloats(p.panels, shape, lanes)) * 4);
+  // At least one float, so that a null pointer always means a lack of memory.
+  const int64_t floats = std::max<int64_t>(1, PackedFloats(p.panels, shape, lanes));
+  p.data = AlignedBuffer(static_cast<size_t>(floats) * sizeof(float));
   p.bias = AlignedBuffer(static_cast<size_t>(BiasFloats(p.panels, lanes)) * 4);
   if (!p.data.data() || !p.bias.data()) return p;
   for (const Panel& panel : p.panels) PackPanel(w, panel, shape, lanes, scale, p.data.as<float>());

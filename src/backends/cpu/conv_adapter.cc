@@ -1,0 +1,27 @@
+#include "backends/cpu/conv_adapter.h"
+
+namespace sula::cpu {
+
+Verdict AcceptConvInputs(const KernelRequest& request) {
+  if (Verdict v = AcceptFloat(request); !v) return v;
+  if (!request.IsConstant(kW)) return Verdict::No("weights not constant");
+  if (request.HasInput(kBias) && !request.IsConstant(kBias))
+    return Verdict::No("bias not constant");
+  const size_t rank = request.inputs[kX].dims.size();
+  if (rank < 3 || rank > 5) return Verdict::No(StrCat(rank, " axes"));
+  return Verdict::Yes();
+}
+
+void ConvLayouts(const KernelRequest&, std::span<LayoutNeed> inputs,
+                 std::span<LayoutNeed> outputs) {
+  inputs[kX] = outputs[0] = LayoutNeed::kChannelLast;
+  if (inputs.size() > kResidual) inputs[kResidual] = LayoutNeed::kChannelLast;
+}
+
+double ConvBytes(const KernelRequest& request) {
+  double bytes = BytesOf(request.outputs[0]);
+  for (const TensorDesc& t : request.inputs) bytes += BytesOf(t);
+  return bytes;
+}
+
+}  // namespace sula::cpu

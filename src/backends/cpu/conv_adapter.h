@@ -1,0 +1,71 @@
+// What the adapters of convolution and transposed convolution share.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "backends/cpu/adapter.h"
+
+namespace sula::cpu {
+
+// Inputs of the operators; a transposed convolution has no residual.
+inline constexpr size_t kX = 0, kW = 1, kBias = 2, kResidual = 3;
+
+// No unless the weights (and bias) are constant and everything is float32 with 1 to 3 spatial axes.
+Verdict AcceptConvInputs(const KernelRequest& request);
+
+// Activations are channel-last.
+void ConvLayouts(const KernelRequest& request, std::span<LayoutNeed> inputs,
+                 std::span<LayoutNeed> outputs);
+
+// Bytes of activations and weights, each once.
+double ConvBytes(const KernelRequest& request);
+
+// A prepared convolution of kernels/ as a Kernel.
+template <class Impl>
+class ConvKernel : public Kernel {
+ public:
+  ConvKernel(Impl impl, const KernelRequest& request, std::string detail)
+      : impl_(std::move(impl)),
+        in_stride_(request.inputs[kX].pixel_stride),
+        out_stride_(request.outputs[0].pixel_stride),
+        residual_stride_(request.HasInput(kResidual) ? request.inputs[kResidual].pixel_stride : 0),
+        detail_(std::move(detail)) {}
+  size_t workspace_bytes() const override {
+    if constexpr (requires { impl_.workspace_bytes(); }) {
+      return impl_.workspace_bytes();
+    } else {
+      return 0;
+    }
+  }
+  size_t constant_bytes() const override { return impl_.constant_bytes(); }
+  bool ReadsConstant(int i) const override { return i != int{kW} && i != int{kBias}; }
+  std::string Detail() const override { return detail_; }
+  void Run(const RunArgs& args) const noexcept override {
+    ConvArgs a;
+    a.in = static_cast<const float*>(args.inputs[kX]), a.in_stride = in_stride_;
+    a.out = static_cast<float*>(args.outputs[0]), a.out_stride = out_stride_;
+    if (args.inputs.size() > kResidual)
+      a.residual = static_cast<const float*>(args.inputs[kResidual]);
+    a.residual_stride = residual_stride_;
+    a.workspace = args.workspace;
+    impl_.Run(a, args.parallel);
+  }
+
+ private:
+  Impl impl_;
+  int64_t in_stride_, out_stride_, residual_stride_;
+  std::string detail_;
+};
+
+template <class Impl>
+Result<std::unique_ptr<Kernel>> MakeConv(const KernelRequest& request, const ConvSpec& spec,
+                                         const Machine& machine) {
+  ASSIGN_OR_RETURN(Impl impl, Impl::Make(spec, ConstantData(request, kW),
+                                         ConstantData(request, kBias), machine));
+  return std::unique_ptr<Kernel>(std::make_unique<ConvKernel<Impl>>(
+      std::move(impl), request, std::string(Name(machine.target))));
+}
+
+}  // namespace sula::cpu
