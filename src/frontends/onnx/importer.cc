@@ -31,6 +31,22 @@ std::string NodeFrame(const NodeProto& node) {
   return StrCat("node '", NodeName(node), "' (", OperatorName(node), ")");
 }
 
+// Adds the names that a node reads from where it stands, its bodies included.
+void AddReads(const NodeProto& node, std::set<std::string_view>& reads) {
+  reads.insert(node.input().begin(), node.input().end());
+  for (const AttributeProto& a : node.attribute()) {
+    if (!a.has_g()) continue;
+    std::set<std::string_view> inner;
+    for (const NodeProto& n : a.g().node()) AddReads(n, inner);
+    for (const ValueInfoProto& output : a.g().output()) inner.insert(output.name());
+    for (const NodeProto& n : a.g().node())
+      for (const std::string& output : n.output()) inner.erase(output);
+    for (const ValueInfoProto& input : a.g().input()) inner.erase(input.name());
+    for (const TensorProto& t : a.g().initializer()) inner.erase(t.name());
+    reads.merge(inner);
+  }
+}
+
 std::string_view KindName(const TypeProto& type) {
   switch (type.value_case()) {
     case TypeProto::kTensorType: return "tensor";
@@ -187,25 +203,28 @@ Result<Shape> Importer::ReadShape(const ValueInfoProto& info) {
 
 Status Importer::AddOutputs(const GraphProto& proto, Scope& scope) {
   if (proto.output().empty()) return InvalidModel("the graph has no output");
-  Graph& graph = *scope.graph;
   std::set<std::string_view> names;
   for (const ValueInfoProto& info : proto.output()) {
     if (!names.insert(info.name()).second)
       return InvalidModel("output '", info.name(), "' is listed twice");
-    Result<ValueId> v = Find(scope, info.name());
-    if (!v) return Status(v.error()).AddContext(StrCat("output '", info.name(), "'"));
-    if (*v == kRefused) continue;
-    if (*v == kNoValue) return InvalidModel("output '", info.name(), "' has no value");
-    // Inputs and constants stay what they are, and every output gets a value of its own name.
-    if (graph.value(*v).producer == kNoNode || graph.IsOutput(*v) ||
-        graph.value(*v).name != info.name()) {
-      NodeId id =
-          graph.AddNode(op::kIdentity, Params::Of(NoParams{}), {*v}, 1, info.name(), {info.name()});
-      graph.value(graph.node(id).outputs[0]).type = graph.value(*v).type;
-      v = graph.node(id).outputs[0];
-    }
-    graph.AddOutput(*v);
+    if (Status s = AddOutput(info.name(), scope); !s.ok())
+      return std::move(s).AddContext(StrCat("output '", info.name(), "'"));
   }
+  return {};
+}
+
+Status Importer::AddOutput(const std::string& name, Scope& scope) {
+  Graph& graph = *scope.graph;
+  ASSIGN_OR_RETURN(ValueId v, Find(scope, name));
+  if (v == kRefused) return {};
+  if (v == kNoValue) return InvalidModel("it has no value");
+  // Inputs and constants stay what they are, and every output gets a value of its own name.
+  if (graph.value(v).producer == kNoNode || graph.IsOutput(v) || graph.value(v).name != name) {
+    NodeId id = graph.AddNode(op::kIdentity, Params::Of(NoParams{}), {v}, 1, name, {name});
+    RETURN_IF_ERROR(InferOutputs(graph, id));
+    v = graph.node(id).outputs[0];
+  }
+  graph.AddOutput(v);
   return {};
 }
 
@@ -258,8 +277,10 @@ Result<std::vector<int>> Importer::Order(const Nodes& nodes, const Scope& scope)
   std::vector<std::vector<int>> consumers(nodes.size());
   std::vector<int> missing(nodes.size(), 0);
   for (int i = 0; i < nodes.size(); ++i) {
-    for (const std::string& input : nodes[i].input()) {
-      auto it = producers.find(input);
+    std::set<std::string_view> reads;
+    AddReads(nodes[i], reads);
+    for (std::string_view name : reads) {
+      auto it = producers.find(name);
       if (it == producers.end()) continue;
       consumers[it->second].push_back(i);
       ++missing[i];
@@ -311,24 +332,26 @@ Status Importer::ImportNode(const NodeProto& node, const std::string& name, Scop
   auto function = functions_.find(FunctionKey(domain, node.op_type(), node.overload()));
   if (function != functions_.end() && !refused)
     return ImportCall(*function->second, node, name, std::move(attributes), inputs, scope, depth);
+  bool is_if = domain.empty() && node.op_type() == "If";
+  bool is_loop = domain.empty() && node.op_type() == "Loop";
   if (function == functions_.end()) {
-    if (!domain.empty() || !FindHandler(node.op_type())) {
+    if (!domain.empty() || !(is_if || is_loop || FindHandler(node.op_type()))) {
       Refuse(StrCat("operator ", OperatorName(node)), StrCat("node '", name, "'"));
       refused = true;
     } else if (!scope.opsets->contains("")) {
       return InvalidModel("the model does not say which version of ONNX's operators it uses");
     }
   }
-  if (!refused) {
-    Status s = ImportOperator(node, name, std::move(attributes), std::move(inputs), scope);
-    if (s.ok() || s.code() != Code::kUnsupported) return s;
-    std::string what = s.message();
-    for (const std::string& frame : s.context()) what += " in " + frame;
-    Refuse(what, StrCat("node '", name, "'"));
-  }
-  for (const std::string& output : node.output())
-    if (!output.empty()) RETURN_IF_ERROR(Define(scope, output, kRefused));
-  return {};
+  if (refused) return DefineRefused(node, scope);
+  Status s = is_if ? ImportIf(node, name, attributes, inputs, scope, depth)
+             : is_loop
+                 ? ImportLoop(node, name, attributes, std::move(inputs), scope, depth)
+                 : ImportOperator(node, name, std::move(attributes), std::move(inputs), scope);
+  if (s.ok() || s.code() != Code::kUnsupported) return s;
+  std::string what = s.message();
+  for (const std::string& frame : s.context()) what += " in " + frame;
+  Refuse(what, StrCat("node '", name, "'"));
+  return DefineRefused(node, scope);
 }
 
 Status Importer::ImportOperator(const NodeProto& node, const std::string& name,
@@ -413,6 +436,21 @@ Result<AttributeMap> Importer::ResolveAttributes(const NodeProto& node, const Sc
 Result<ValueId> Importer::Find(Scope& scope, const std::string& name) {
   if (auto it = scope.values.find(name); it != scope.values.end()) return it->second;
   auto it = scope.initializers.find(name);
+  if (it == scope.initializers.end() && scope.outer) {
+    ASSIGN_OR_RETURN(ValueId v, Find(*scope.outer, name));
+    if (v >= 0 && scope.outer->graph != scope.graph) {
+      const Value& value = scope.outer->graph->value(v);
+      if (value.constant) {  // shared, not captured: then its contents are known inside, too
+        v = scope.graph->AddConstant(value.name, value.constant);
+      } else {
+        scope.captured.push_back(v);
+        scope.graph->captures.push_back(value.name);
+        v = scope.graph->AddInput(value.name, value.type);
+      }
+    }
+    scope.values.emplace(name, v);
+    return v;
+  }
   if (it == scope.initializers.end())
     return InvalidModel("value '", name,
                         "' is not defined: no node, input or initializer gives it");
@@ -438,6 +476,12 @@ Status Importer::Define(Scope& scope, const std::string& name, ValueId value) {
 std::string Importer::ValueName(const Scope& scope, const std::string& name) const {
   auto it = scope.output_names.find(name);
   return it != scope.output_names.end() ? it->second : scope.prefix + name;
+}
+
+Status Importer::DefineRefused(const NodeProto& node, Scope& scope) {
+  for (const std::string& output : node.output())
+    if (!output.empty()) RETURN_IF_ERROR(Define(scope, output, kRefused));
+  return {};
 }
 
 void Importer::Refuse(const std::string& what, const std::string& where) {

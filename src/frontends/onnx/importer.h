@@ -1,4 +1,5 @@
-// A parsed ONNX model -> Graph: scopes, functions, inputs, outputs, refusals.
+// A parsed ONNX model -> Graph: scopes, functions, bodies of control flow, inputs, outputs,
+// refusals.
 #pragma once
 
 #include <map>
@@ -31,12 +32,14 @@ class Importer {
   // Operator set versions by domain; the default domain is "".
   using Opsets = std::map<std::string, int64_t, std::less<>>;
 
-  // What names mean in one place: the main graph or a function's body.
+  // What names mean in one place: the main graph, a function's body, or a body of control flow.
   struct Scope {
     Graph* graph = nullptr;
     const Opsets* opsets = nullptr;
     std::string prefix;                    // of node and value names in inlined functions
     const AttributeMap* caller = nullptr;  // what references to attributes refer to
+    Scope* outer = nullptr;                // where a body of control flow stands
+    std::vector<ValueId> captured;         // values of outer's graph that became inputs of this one
     // kNoValue: an absent optional input of a function. kRefused: has no translation.
     std::map<std::string, ValueId, std::less<>> values;
     std::map<std::string, const TensorProto*, std::less<>> initializers;  // read on first use
@@ -57,6 +60,7 @@ class Importer {
   Status AddInput(const ValueInfoProto& info, Scope& scope);
   Result<Shape> ReadShape(const ValueInfoProto& info);
   Status AddOutputs(const GraphProto& proto, Scope& scope);
+  Status AddOutput(const std::string& name, Scope& scope);
   // Compares the types that the file declares with those that were inferred.
   Status CheckDeclared(const GraphProto& proto, const Scope& scope);
 
@@ -70,8 +74,26 @@ class Importer {
                     AttributeMap attributes, const std::vector<ValueId>& inputs, Scope& scope,
                     int depth);
 
+  // ---- control flow (control.cc)
+  Status ImportIf(const NodeProto& node, const std::string& name, const AttributeMap& attributes,
+                  const std::vector<ValueId>& inputs, Scope& scope, int depth);
+  Status ImportLoop(const NodeProto& node, const std::string& name, const AttributeMap& attributes,
+                    std::vector<ValueId> inputs, Scope& scope, int depth);
+  // The body that this attribute holds.
+  static Result<const GraphProto*> BodyOf(const AttributeMap& attributes, const char* attribute);
+  // Fills the scope of a body, whose own inputs are there already, up to its outputs.
+  Status ImportBody(const GraphProto& proto, Scope& body, int depth);
+  // Takes the place of an If whose condition is known: the nodes of one branch.
+  Status InlineBranch(const GraphProto& proto, const NodeProto& node, const std::string& name,
+                      Scope& scope, int depth);
+  // Adds the node of an operator with bodies and defines its outputs.
+  Status AddControl(const OpDef& op, const NodeProto& node, const std::string& name,
+                    std::vector<ValueId> inputs, std::vector<Scope*> bodies, int num_outputs,
+                    Scope& scope);
+
   Result<AttributeMap> ResolveAttributes(const NodeProto& node, const Scope& scope);
-  // The value of this name; an initializer is read when first asked for.
+  // The value of this name; an initializer is read, and a value of an outer graph captured, when
+  // first asked for.
   Result<ValueId> Find(Scope& scope, const std::string& name);
   Status Define(Scope& scope, const std::string& name, ValueId value);
   // The graph's name for a value that a node defines.
@@ -79,6 +101,7 @@ class Importer {
   // Notes that `what` has no translation, met at `where` ("node 'a'").
   void Refuse(const std::string& what, const std::string& where);
   Status Refusal() const;
+  Status DefineRefused(const NodeProto& node, Scope& scope);
 
   std::shared_ptr<const ModelProto> model_;
   TensorReader tensors_;

@@ -28,6 +28,24 @@ Status CheckTypes(const Graph& graph, const OpDef& op, std::span<const ValueId> 
 
 }  // namespace
 
+Status InferOutputs(Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  std::vector<TensorType> types(node.inputs.size());
+  std::vector<const TensorType*> given(node.inputs.size());
+  std::vector<const Tensor*> constants(node.inputs.size());
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (node.inputs[i] == kNoValue) continue;
+    types[i] = graph.value(node.inputs[i]).type;
+    given[i] = &types[i];
+    constants[i] = graph.Constant(node.inputs[i]);
+  }
+  RETURN_IF_ERROR(VerifyNode(node, given, {}));
+  ASSIGN_OR_RETURN(std::vector<TensorType> inferred, InferNode(node, types, constants));
+  for (size_t i = 0; i < node.outputs.size(); ++i)
+    if (node.outputs[i] != kNoValue) graph.value(node.outputs[i]).type = std::move(inferred[i]);
+  return {};
+}
+
 NodeImport::NodeImport(Graph& graph, TensorReader& tensors, const NodeProto& node, std::string name,
                        int opset, AttributeMap attributes, std::vector<ValueId> inputs,
                        std::vector<std::string> output_names)
@@ -114,12 +132,6 @@ std::optional<Tensor> NodeImport::TensorValue(std::string_view name) {
   return *std::move(t);
 }
 
-const GraphProto* NodeImport::Subgraph(std::string_view name) {
-  auto* a = Find(
-      name, AttributeProto::GRAPH, [](auto& p) { return p.has_g(); }, "a graph");
-  return a ? &a->g() : nullptr;
-}
-
 std::optional<DType> NodeImport::Type(std::string_view name) {
   int64_t type = Int(name, TensorProto::UNDEFINED);
   if (type == TensorProto::UNDEFINED) return std::nullopt;
@@ -162,31 +174,8 @@ std::vector<ValueId> NodeImport::AddNode(const OpDef& op, Params params,
   const int num_outputs = static_cast<int>(output_names.size());
   NodeId id = graph_.AddNode(op, std::move(params), std::move(inputs), num_outputs, std::move(name),
                              std::move(output_names));
-  const Node& node = graph_.node(id);
-  if (!ok()) return node.outputs;
-  // Types right away, so that later handlers can ask for them. What one node cannot know alone
-  // (sizes computed by other nodes) comes from InferShapes in the end.
-  std::vector<TensorType> types(node.inputs.size());
-  std::vector<const TensorType*> given(node.inputs.size());
-  std::vector<const Tensor*> constants(node.inputs.size());
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    if (node.inputs[i] == kNoValue) continue;
-    types[i] = graph_.value(node.inputs[i]).type;
-    given[i] = &types[i];
-    constants[i] = graph_.Constant(node.inputs[i]);
-  }
-  if (Status s = VerifyNode(node, given, {}); !s.ok()) {
-    Fail(std::move(s));
-    return node.outputs;
-  }
-  Result<std::vector<TensorType>> inferred = InferNode(node, types, constants);
-  if (!inferred) {
-    Fail(inferred.error());
-    return node.outputs;
-  }
-  for (size_t i = 0; i < node.outputs.size() && i < inferred->size(); ++i)
-    if (node.outputs[i] != kNoValue) graph_.value(node.outputs[i]).type = (*inferred)[i];
-  return node.outputs;
+  if (ok()) Fail(InferOutputs(graph_, id));
+  return graph_.node(id).outputs;
 }
 
 Status NodeImport::Translate(Handler handler) {

@@ -20,6 +20,11 @@ namespace sula::onnx {
 // Attributes of a node by name; references to a function's attributes are resolved already.
 using AttributeMap = std::map<std::string, const AttributeProto*, std::less<>>;
 
+// Gives the outputs of a node the types that follow from its inputs' types and constants, so that
+// translations of later nodes can ask for them. What one node cannot know alone (sizes computed by
+// other nodes) comes from InferShapes in the end.
+Status InferOutputs(Graph& graph, NodeId id);
+
 // One ONNX node during its translation. Errors are sticky: the first one is kept and reported with
 // the node's name when the handler returns, so that handlers read as if nothing could fail. After
 // an error every call stays valid and returns a default.
@@ -63,7 +68,6 @@ class NodeImport {
   std::vector<int64_t> Ints(std::string_view name);  // empty if missing
   std::vector<float> Floats(std::string_view name);
   std::optional<Tensor> TensorValue(std::string_view name);
-  const GraphProto* Subgraph(std::string_view name);
   // The element type that an integer attribute names; `otherwise` if it is missing or 0.
   std::optional<DType> Type(std::string_view name);
   // The enumerator that a string attribute names.

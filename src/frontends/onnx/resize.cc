@@ -81,10 +81,10 @@ void Resize(NodeImport& n) {
   ResizeParams p;
   p.mode = Mode(n);
   p.nearest = n.Choice<NearestMode>("nearest_mode", "round_prefer_floor",
-                                      {{"round_prefer_floor", NearestMode::kRoundPreferFloor},
-                                       {"round_prefer_ceil", NearestMode::kRoundPreferCeil},
-                                       {"floor", NearestMode::kFloor},
-                                       {"ceil", NearestMode::kCeil}});
+                                    {{"round_prefer_floor", NearestMode::kRoundPreferFloor},
+                                     {"round_prefer_ceil", NearestMode::kRoundPreferCeil},
+                                     {"floor", NearestMode::kFloor},
+                                     {"ceil", NearestMode::kCeil}});
   std::string coordinate = n.String("coordinate_transformation_mode", "half_pixel");
   if (coordinate == "tf_half_pixel_for_nn") {
     // Opset 11 and 12: (x + 1/2) / scale. Rounded down, that is half_pixel, (x + 1/2) / scale -
@@ -97,12 +97,12 @@ void Resize(NodeImport& n) {
   } else {
     p.coordinate =
         n.Choice<CoordinateMode>("coordinate_transformation_mode", "half_pixel",
-                                   {{"half_pixel", CoordinateMode::kHalfPixel},
-                                    {"half_pixel_symmetric", CoordinateMode::kHalfPixelSymmetric},
-                                    {"pytorch_half_pixel", CoordinateMode::kPytorchHalfPixel},
-                                    {"align_corners", CoordinateMode::kAlignCorners},
-                                    {"asymmetric", CoordinateMode::kAsymmetric},
-                                    {"tf_crop_and_resize", CoordinateMode::kTfCropAndResize}});
+                                 {{"half_pixel", CoordinateMode::kHalfPixel},
+                                  {"half_pixel_symmetric", CoordinateMode::kHalfPixelSymmetric},
+                                  {"pytorch_half_pixel", CoordinateMode::kPytorchHalfPixel},
+                                  {"align_corners", CoordinateMode::kAlignCorners},
+                                  {"asymmetric", CoordinateMode::kAsymmetric},
+                                  {"tf_crop_and_resize", CoordinateMode::kTfCropAndResize}});
   }
   p.policy = n.Choice<AspectPolicy>("keep_aspect_ratio_policy", "stretch",
                                     {{"stretch", AspectPolicy::kStretch},
