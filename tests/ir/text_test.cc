@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "ir/test_ops.h"
 
 namespace sula {
@@ -152,6 +154,30 @@ TEST(Text, InferenceErrorsNameTheLineToo) {
   EXPECT_THAT(ErrorOf("graph \"a\" {\n input %x: float32[2]\n input %y: float32[3]\n"
                       " %z = Join(%x, %y)\n}"),
               HasSubstr("line 4, column 2"));
+}
+
+// Damaged text gives a graph or an error, and what is a graph prints and parses again.
+TEST(Text, SurvivesDamage) {
+  std::mt19937 random(1);
+  int graphs = 0;
+  for (int i = 0; i < 3000; ++i) {
+    std::string text(kEverything);
+    for (int edits = 1 + random() % 3; edits > 0; --edits) {
+      const size_t at = random() % text.size();
+      switch (random() % 4) {
+        case 0: text.erase(at, 1 + random() % 8); break;
+        case 1: text.insert(at, text.substr(random() % text.size(), random() % 12)); break;
+        case 2: text[at] = kEverything[random() % kEverything.size()]; break;
+        default: text[at] = static_cast<char>(random() % 128); break;
+      }
+    }
+    const Result<Graph> g = Parse(text);
+    if (!g.has_value()) continue;
+    ++graphs;
+    const Result<Graph> again = Parse(Print(*g, {.all_elements = true}));
+    ASSERT_TRUE(again.has_value()) << again.status().ToString() << "\n" << text;
+  }
+  EXPECT_GT(graphs, 10);
 }
 
 TEST(Text, DeepNestingIsRefused) {

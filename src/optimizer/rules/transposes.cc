@@ -250,20 +250,29 @@ std::optional<Patch> SinkThroughPad(const Graph& g, const UseIndex& uses, NodeId
 
 // ---- into the product
 
-std::optional<Patch> FoldIntoMatMul(const Graph& g, const UseIndex&, NodeId id) {
+std::optional<Patch> FoldIntoMatMul(const Graph& g, const UseIndex& uses, NodeId id) {
   const Node& node = g.node(id);
   MatMulParams params = node.As<MatMulParams>();
   std::vector<ValueId> inputs = node.inputs;
+  Patch patch(g);
   bool changed = false;
   for (int i = 0; i < 2; ++i) {
-    const std::optional<Transposed> t = AsTransposed(g, inputs[i]);
+    const ValueId v = node.inputs[i];
+    const std::optional<Transposed> t = AsTransposed(g, v);
     const int rank = t ? static_cast<int>(t->perm.size()) : 0;
-    if (rank < 2) continue;
-    Perm swapped(rank);
-    std::iota(swapped.begin(), swapped.end(), 0);
-    std::swap(swapped[rank - 1], swapped[rank - 2]);
-    if (t->perm != swapped) continue;
-    inputs[i] = t->source;
+    // The flag swaps the last two axes: it can take over where rows became columns. What is left
+    // of the transpose moves whole rows, or nothing.
+    if (rank < 2 || t->perm[rank - 2] != rank - 1) continue;
+    Perm left = t->perm;
+    std::swap(left[rank - 2], left[rank - 1]);
+    if (IsIdentity(left)) {
+      inputs[i] = t->source;
+    } else if (uses.Count(v) == 1 && node.inputs[0] != node.inputs[1]) {
+      inputs[i] = patch.AddNode(op::kTranspose, TransposeBy(left), {t->source},
+                                g.node(g.value(v).producer).name);
+    } else {
+      continue;
+    }
     bool& flag = i == 0 ? params.trans_a : params.trans_b;
     flag = !flag;
     changed = true;
@@ -271,10 +280,9 @@ std::optional<Patch> FoldIntoMatMul(const Graph& g, const UseIndex&, NodeId id) 
   if (!changed) return std::nullopt;
   // Without flags an operand may be a vector, with them not.
   for (int i = 0; i < 2; ++i) {
-    const Shape* shape = ShapeOf(g, inputs[i]);
+    const Shape* shape = ShapeOf(g, node.inputs[i]);
     if (!shape || shape->rank() < 2) return std::nullopt;
   }
-  Patch patch(g);
   patch.Replace(node.outputs[0], patch.AddNode(op::kMatMul, Params::Of(std::move(params)),
                                                std::move(inputs), node.name));
   return patch;
@@ -304,7 +312,7 @@ constinit const Rule kSinkTransposeThroughPad = {
     "sink-transpose-through-pad", "Pad(T(x), pads) -> T(Pad(x, pads'))", kPads, SinkThroughPad};
 constinit const Rule kFoldTransposeIntoMatMul = {
     "fold-transpose-into-matmul",
-    "MatMul(T(a), T(b)) -> MatMul(a, b) with the other flags, where T swaps the last two axes",
+    "MatMul(T(a), T(b)) -> MatMul(T'(a), T'(b)) with the other flags, where T' keeps rows whole",
     kMatMuls, FoldIntoMatMul};
 
 }  // namespace sula::rules
