@@ -52,7 +52,10 @@ class Merger {
     for (ValueId v = 0; v < g_.value_slots(); ++v) {
       const Tensor* t = g_.Constant(v);
       if (!t || uses.Count(v) == 0) continue;
-      const std::string_view bytes(reinterpret_cast<const char*>(t->raw()), t->bytes());
+      // The beginning tells most apart; comparing the rest stops at the first difference.
+      constexpr size_t kHashed = 1024;
+      const std::string_view bytes(reinterpret_cast<const char*>(t->raw()),
+                                   std::min(t->bytes(), kHashed));
       std::vector<ValueId>& candidates = by_hash[std::hash<std::string_view>()(bytes)];
       const auto same =
           std::ranges::find_if(candidates, [&](ValueId c) { return *g_.Constant(c) == *t; });
