@@ -87,6 +87,31 @@ TEST(OnnxIf, AKnownConditionLeavesItsBranchAlone) {
   ExpectTensor(RunModel(m, {Make({2}, {1, 2})}), Make({2}, {11, 12}));
 }
 
+// c = (shape(x)[0] == 2): decided by the declared size, so that the other branch, which could not
+// even be typed, does not matter. With a symbolic size it does.
+TEST(OnnxIf, AConditionMayFollowFromDeclaredSizes) {
+  auto model = [](DimSpec size) {
+    Model m;
+    m.Input("x", DType::kFloat32, {size, 1}).Init("zero", Ints({0})).Init("two", Ints({2}));
+    m.Node("Shape", {"x"}, {"s"})
+        .Node("Gather", {"s", "zero"}, {"n"})
+        .Node("Equal", {"n", "two"}, {"c"});
+    m.Init("first", Ints({0}));
+    m.Node("If", {"c"}, {"y"},
+           {Body("then_branch", Branch({MakeNode("Neg", {"x"}, {"t"})}, {"t"})),
+            Body("else_branch", Branch({MakeNode("Squeeze", {"x", "first"}, {"e"})}, {"e"}))},
+           "choose");
+    m.Output("y");
+    return m;
+  };
+  auto g = model(2).Import();
+  ASSERT_TRUE(g) << g.error().ToString();
+  for (NodeId id : g->TopologicalOrder()) EXPECT_FALSE(g->node(id).Is(op::kIf));
+  ExpectTensor(RunModel(model(2), {Make({2, 1}, {1, 2})}), Make({2, 1}, {-1, -2}));
+  EXPECT_EQ(model("N").Import().has_value(), true);
+  ExpectTensor(RunModel(model("N"), {Make({1, 1}, {3})}), Make({1}, {3}));
+}
+
 TEST(OnnxIf, Errors) {
   Model missing = IfModel();
   missing.graph().mutable_node(0)->mutable_attribute()->RemoveLast();

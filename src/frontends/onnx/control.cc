@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "frontends/onnx/importer.h"
+#include "frontends/onnx/known.h"
 
 namespace sula::onnx {
 
@@ -39,13 +40,12 @@ Status Importer::ImportIf(const NodeProto& node, const std::string& name,
       return InvalidModel("a branch has ", branch->output_size(), " outputs, the node ",
                           node.output_size());
   }
-  if (const Tensor* condition = scope.graph->Constant(inputs[0])) {
+  if (std::optional<Tensor> condition = KnownValue(*scope.graph, inputs[0])) {
     if (condition->num_elements() != 1)
       return InvalidModel("the condition has ", condition->num_elements(), " elements");
     return InlineBranch(condition->AsDouble(0) != 0 ? *yes : *no, node, name, scope, depth);
   }
 
-  size_t refused = refused_.size();
   Graph graphs[2];
   Scope bodies[2];
   for (int i = 0; i < 2; ++i) {
@@ -58,7 +58,9 @@ Status Importer::ImportIf(const NodeProto& node, const std::string& name,
     if (Status s = ImportBody(branch, bodies[i], depth); !s.ok())
       return std::move(s).AddContext(i == 0 ? "then_branch" : "else_branch");
   }
-  if (refused_.size() > refused) return DefineRefused(node, scope);
+  for (const Graph& graph : graphs)
+    if (static_cast<int>(graph.outputs().size()) < node.output_size())
+      return DefineRefused(node, scope);
   return AddControl(op::kIf, node, name, inputs, {&bodies[0], &bodies[1]}, node.output_size(),
                     scope);
 }
@@ -98,7 +100,6 @@ Status Importer::ImportLoop(const NodeProto& node, const std::string& name,
     return InvalidModel("the body has ", proto->input_size(), " inputs and ", proto->output_size(),
                         " outputs; ", inputs.size(), " inputs and at least ",
                         node.output_size() + 1, " outputs are needed");
-  size_t refused = refused_.size();
   Graph graph;
   graph.name = proto->name();
   Scope body;
@@ -122,7 +123,8 @@ Status Importer::ImportLoop(const NodeProto& node, const std::string& name,
     RETURN_IF_ERROR(Define(body, info.name(), graph.AddInput(info.name(), std::move(type))));
   }
   if (Status s = ImportBody(*proto, body, depth); !s.ok()) return std::move(s).AddContext("body");
-  if (refused_.size() > refused) return DefineRefused(node, scope);
+  if (static_cast<int>(graph.outputs().size()) < proto->output_size())
+    return DefineRefused(node, scope);
   return AddControl(op::kLoop, node, name, std::move(inputs), {&body}, num_outputs, scope);
 }
 

@@ -131,7 +131,7 @@ void Dropout(NodeImport& n) {
   if (n.opset() < 7 && n.Int("is_test", 0) == 0 && n.Has("is_test"))
     return n.Fail(Unsupported("operator Dropout in training mode"));
   if (n.HasInput(2)) {
-    const Tensor* training = n.ConstantOf(n.Input(2));
+    std::optional<Tensor> training = n.Known(n.Input(2));
     if (!training) return n.Fail(Unsupported("operator Dropout with a computed training_mode"));
     if (training->num_elements() != 1 || training->AsDouble(0) != 0)
       return n.Fail(Unsupported("operator Dropout in training mode"));

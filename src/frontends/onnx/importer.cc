@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/status.h"
+#include "frontends/onnx/known.h"
 #include "ops/elementwise.h"
 
 namespace sula::onnx {
@@ -442,6 +443,8 @@ Result<ValueId> Importer::Find(Scope& scope, const std::string& name) {
       const Value& value = scope.outer->graph->value(v);
       if (value.constant) {  // shared, not captured: then its contents are known inside, too
         v = scope.graph->AddConstant(value.name, value.constant);
+      } else if (std::optional<Tensor> known = KnownValue(*scope.outer->graph, v)) {
+        v = scope.graph->AddConstant(value.name, *std::move(known));
       } else {
         scope.captured.push_back(v);
         scope.graph->captures.push_back(value.name);

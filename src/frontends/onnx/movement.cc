@@ -68,8 +68,8 @@ void Pad(NodeImport& n) {
 void Tile(NodeImport& n) {
   if (n.opset() >= 6) return n.Emit(op::kTile, NoParams{}, n.inputs());
   auto rank = n.RankOf(n.Input(0), "the form of opset 1");
-  const Tensor* tiles = n.ConstantOf(n.Input(1));
-  const Tensor* axis = n.ConstantOf(n.Input(2));
+  std::optional<Tensor> tiles = n.Known(n.Input(1));
+  std::optional<Tensor> axis = n.HasInput(2) ? n.Known(n.Input(2)) : std::nullopt;
   if (!rank) return;
   if (!tiles || !axis)
     return n.Fail(Unsupported("operator Tile of opset 1 with computed tiles or axis"));

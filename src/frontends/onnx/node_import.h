@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "frontends/onnx/known.h"
 #include "frontends/onnx/tensor_reader.h"
 #include "ir/graph.h"
 #include "onnx_subset.pb.h"
@@ -54,6 +55,8 @@ class NodeImport {
   const std::optional<Shape>& ShapeOf(ValueId v) const { return graph_.value(v).type.shape; }
   // The rank; if it is not known, fails as unsupported, saying that `why` needs it.
   std::optional<int> RankOf(ValueId v, std::string_view why);
+  // The value if it is small and does not depend on the inputs' contents.
+  std::optional<Tensor> Known(ValueId v) const { return KnownValue(graph_, v); }
   // The value if it is a constant, else null.
   const Tensor* ConstantOf(ValueId v) const { return graph_.Constant(v); }
 

@@ -56,7 +56,7 @@ void Resize10(NodeImport& n) {
   ValueId x = n.Input(0);
   if (!n.HasInput(1)) return n.Fail(InvalidModel("input 1 ('scales') is missing"));
   if (p.mode != ResizeMode::kNearest) return n.Emit(op::kResize, p, {x, kNoValue, n.Input(1)});
-  const Tensor* scales = n.ConstantOf(n.Input(1));
+  std::optional<Tensor> scales = n.Known(n.Input(1));
   if (!scales || scales->dtype() != DType::kFloat32)
     return n.Fail(Unsupported("operator Resize of opset 10 (nearest) with computed scales"));
   std::span<const float> all = scales->data<float>();
