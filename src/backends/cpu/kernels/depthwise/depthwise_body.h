@@ -15,7 +15,7 @@
 
 namespace sula::cpu {
 
-inline constexpr int kMaxTile = 8;  // 8 accumulators, 5 weights, 1 input fit 16 registers
+inline constexpr int kMaxTile = 8;  // accumulators: the latency of two FMAs a cycle
 
 template <class V>
 [[gnu::always_inline]] inline V LoadLanes(const float* p, int lanes) {
@@ -45,64 +45,85 @@ struct DepthwiseOut {
   int64_t residual_stride;
 };
 
-template <class V, int kTile>
-[[gnu::always_inline]] inline void StoreTile(const V (&acc)[kTile], const DepthwiseOut& to,
-                                             const Epilogue& e, int64_t channel, int lanes) {
-  const V lo = V::Set(e.lo), hi = V::Set(e.hi);
+template <class V, int kTile, bool kResidual, bool kFull>
+[[gnu::always_inline]] inline void StoreTile(const V (&acc)[kTile], const DepthwiseOut& to, V lo,
+                                             V hi, int64_t channel, int lanes) {
+  if constexpr (kFull) lanes = V::kLanes;
+  float* out = to.out + channel;
+  const float* residual = to.residual + channel;
 #pragma GCC unroll 8
-  for (int i = 0; i < kTile; ++i) {
+  for (int i = 0; i < kTile; ++i, out += to.out_stride, residual += to.residual_stride) {
     V x = acc[i];
-    if (to.residual) x += LoadLanes<V>(to.residual + i * to.residual_stride + channel, lanes);
-    float* out = to.out + i * to.out_stride + channel;
+    if constexpr (kResidual) x += LoadLanes<V>(residual, lanes);
     StoreLanes<V>(Min(hi, Max(lo, x)), out, lanes);
-    if (e.curve != Curve::kNone) ApplyCurve<V>(out, lanes, e);
+  }
+}
+
+// Adds one row of taps to kTile outputs. Tap by tap: neighbouring FMAs then belong to different
+// outputs, as their latency wants; column by column an output would wait for itself.
+template <class V, int kTaps, int kStride, int kTile>
+[[gnu::always_inline]] inline void AddTapRow(V (&acc)[kTile], const float* in,
+                                             const float* weights) {
+  constexpr int kColumns = (kTile - 1) * kStride + kTaps;
+  if constexpr (kColumns + kTile + 1 < V::kRegisters) {  // each column is loaded once
+    V x[kColumns];
+#pragma GCC unroll 32
+    for (int c = 0; c < kColumns; ++c) {
+      x[c] = V::Load(in + c * kDepthwiseGroup);
+      x[c].Pin();  // in a register, not an operand that is loaded kTaps times
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < kTaps; ++k) {
+      const V w = V::Load(weights + k * V::kLanes);
+#pragma GCC unroll 8
+      for (int i = 0; i < kTile; ++i) acc[i] = Fma(x[i * kStride + k], w, acc[i]);
+    }
+  } else {  // columns are operands in memory
+#pragma GCC unroll 8
+    for (int k = 0; k < kTaps; ++k) {
+      const V w = V::Load(weights + k * V::kLanes);
+#pragma GCC unroll 8
+      for (int i = 0; i < kTile; ++i)
+        acc[i] = Fma(V::Load(in + (i * kStride + k) * kDepthwiseGroup), w, acc[i]);
+      asm volatile("" ::: "memory");  // keeps the compiler from sharing loads, which would spill
+    }
   }
 }
 
 // kTile outputs of all channel vectors of a group, `column` ring pixels into the rows.
-template <class V, int kTaps, int kStride, int kTile>
+template <class V, int kTaps, int kStride, int kTile, bool kResidual>
 [[gnu::noinline]] void RunDepthwiseTile(const DepthwiseRows& rows, int64_t column,
                                         const float* bias, int64_t vector_stride, int channels,
-                                        const DepthwiseOut& to, const Epilogue& e) {
-  for (int c = 0; c < channels; c += V::kLanes) {
+                                        DepthwiseOut to, float low, float high) {
+  const V lo = V::Set(low), hi = V::Set(high);
+  const int count = rows.count;
+  column *= kDepthwiseGroup;
+  int64_t weight = 0;
+  for (int c = 0; c < channels; c += V::kLanes, weight += vector_stride) {
     V acc[kTile];
     const V start = V::Load(bias + c);
 #pragma GCC unroll 8
     for (int i = 0; i < kTile; ++i) acc[i] = start;
-    for (int r = 0; r < rows.count; ++r) {
-      const float* in = rows.in[r] + column * kDepthwiseGroup + c;
-      const float* weights = rows.weights[r] + c / V::kLanes * vector_stride;
-      V w[kTaps];
-#pragma GCC unroll 8
-      for (int k = 0; k < kTaps; ++k) w[k] = V::Load(weights + k * V::kLanes);
-#pragma GCC unroll 32
-      for (int x = 0; x < (kTile - 1) * kStride + kTaps; ++x) {
-        const V value = V::Load(in + x * kDepthwiseGroup);
-#pragma GCC unroll 8
-        for (int i = 0; i < kTile; ++i) {
-          const int k = x - i * kStride;
-          if (k >= 0 && k < kTaps) acc[i] = Fma(value, w[k], acc[i]);
-        }
-      }
-    }
+    for (int r = 0; r < count; ++r)
+      AddTapRow<V, kTaps, kStride, kTile>(acc, rows.in[r] + column + c, rows.weights[r] + weight);
     const int left = channels - c;
     if (left >= V::kLanes) {
-      StoreTile<V, kTile>(acc, to, e, c, V::kLanes);
+      StoreTile<V, kTile, kResidual, true>(acc, to, lo, hi, c, left);
     } else {
-      StoreTile<V, kTile>(acc, to, e, c, left);
+      StoreTile<V, kTile, kResidual, false>(acc, to, lo, hi, c, left);
     }
   }
 }
 
 using DepthwiseTileFn = void (*)(const DepthwiseRows&, int64_t, const float*, int64_t, int,
-                                 const DepthwiseOut&, const Epilogue&);
+                                 DepthwiseOut, float, float);
 
 // Tile functions by number of pixels (entry 0 unused).
-template <class V, int kTaps, int kStride>
+template <class V, int kTaps, int kStride, bool kResidual>
 constexpr auto DepthwiseTable() {
   return []<int... kTile>(std::integer_sequence<int, kTile...>) {
     return std::array<DepthwiseTileFn, sizeof...(kTile) + 1>{
-        nullptr, RunDepthwiseTile<V, kTaps, kStride, kTile + 1>...};
+        nullptr, RunDepthwiseTile<V, kTaps, kStride, kTile + 1, kResidual>...};
   }
   (std::make_integer_sequence<int, kMaxTile>());
 }
@@ -113,16 +134,20 @@ template <class V>
 [[gnu::always_inline]] inline void FillRing(const DepthwiseCall& call, int64_t row_pixel,
                                             int64_t column, int64_t columns, int64_t channel,
                                             int channels, float* ring) {
-  const int64_t width = call.window->in[2];
+  const int64_t room = call.window->in[2] - column;
+  const int64_t right = room < columns ? room : columns;
+  const int64_t left = column < 0 ? -column : 0;
+  const int full = channels / V::kLanes * V::kLanes;
   const float* in = call.in + (row_pixel + column) * call.in_stride + channel;
   for (int64_t x = 0; x < columns; ++x, in += call.in_stride, ring += kDepthwiseGroup) {
-    const bool inside = column + x >= 0 && column + x < width;
-    for (int c = 0; c < channels; c += V::kLanes) {
-      const int left = channels - c;
-      const V value = !inside             ? V::Zero()
-                      : left >= V::kLanes ? V::Load(in + c)
-                                          : V::LoadN(in + c, left);
-      value.Store(ring + c);
+    if (x < left || x >= right) {
+      for (int c = 0; c < channels; c += V::kLanes) V::Zero().Store(ring + c);
+    } else if (full == kDepthwiseGroup) {
+#pragma GCC unroll 16
+      for (int c = 0; c < kDepthwiseGroup; c += V::kLanes) V::Load(in + c).Store(ring + c);
+    } else {
+      for (int c = 0; c < full; c += V::kLanes) V::Load(in + c).Store(ring + c);
+      if (full < channels) V::LoadN(in + full, channels - full).Store(ring + full);
     }
   }
 }
@@ -130,7 +155,9 @@ template <class V>
 // Windows kTaps wide without horizontal dilation, at horizontal stride kStride.
 template <class V, int kTaps, int kStride>
 void RunDepthwiseFast(const DepthwiseCall& call, const DepthwiseBlock& block, float* ring) {
-  static constexpr auto kTable = DepthwiseTable<V, kTaps, kStride>();
+  static constexpr auto kPlain = DepthwiseTable<V, kTaps, kStride, false>();
+  static constexpr auto kResidual = DepthwiseTable<V, kTaps, kStride, true>();
+  const auto& table = call.residual ? kResidual : kPlain;
   const Window& w = *call.window;
   const int64_t taps = w.taps(), width = block.column_end - block.column_begin;
   const int64_t tiles = (width + kMaxTile - 1) / kMaxTile;
@@ -176,8 +203,12 @@ void RunDepthwiseFast(const DepthwiseCall& call, const DepthwiseBlock& block, fl
                         ? call.residual + (pixel + x0) * call.residual_stride + block.channel
                         : nullptr;
       to.residual_stride = call.residual_stride;
-      kTable[static_cast<size_t>(x1 - x0)](rows, x0 * kStride, call.bias + block.channel,
-                                           taps * V::kLanes, channels, to, call.epilogue);
+      table[static_cast<size_t>(x1 - x0)](rows, x0 * kStride, call.bias + block.channel,
+                                          taps * V::kLanes, channels, to, call.epilogue.lo,
+                                          call.epilogue.hi);
+      if (call.epilogue.curve == Curve::kNone) continue;
+      for (int64_t x = x0; x < x1; ++x)
+        ApplyCurve<V>(to.out + (x - x0) * to.out_stride, channels, call.epilogue);
     }
   }
 }
@@ -199,7 +230,7 @@ void RunDepthwiseAny(const DepthwiseCall& call, const DepthwiseBlock& block) {
       for (int64_t c = block.channel; c < channel_end; c += V::kLanes) {
         const int lanes =
             channel_end - c < V::kLanes ? static_cast<int>(channel_end - c) : V::kLanes;
-        V acc[1] = {V::Load(call.bias + c)};
+        V acc = V::Load(call.bias + c);
         const float* weights = call.weights + c * w.taps();
         for (int64_t z = kz.begin; z < kz.end; ++z) {
           const int64_t iz = out_z * w.stride[0] + z * w.dilation[0] - w.pad[0];
@@ -210,15 +241,16 @@ void RunDepthwiseAny(const DepthwiseCall& call, const DepthwiseBlock& block) {
               const int64_t ix = x * w.stride[2] + k * w.dilation[2] - w.pad[2];
               const int64_t tap = (z * w.kernel[1] + y) * w.kernel[2] + k;
               const float* in = call.in + (line + ix) * call.in_stride + c;
-              acc[0] = Fma(LoadLanes<V>(in, lanes), V::Load(weights + tap * V::kLanes), acc[0]);
+              acc = Fma(LoadLanes<V>(in, lanes), V::Load(weights + tap * V::kLanes), acc);
             }
           }
         }
-        DepthwiseOut to;
-        to.out = call.out + pixel * call.out_stride;
-        to.residual = call.residual ? call.residual + pixel * call.residual_stride : nullptr;
-        to.out_stride = to.residual_stride = 0;
-        StoreTile<V, 1>(acc, to, call.epilogue, c, lanes);
+        if (call.residual)
+          acc += LoadLanes<V>(call.residual + pixel * call.residual_stride + c, lanes);
+        float* out = call.out + pixel * call.out_stride + c;
+        const Epilogue& e = call.epilogue;
+        StoreLanes<V>(Min(V::Set(e.hi), Max(V::Set(e.lo), acc)), out, lanes);
+        if (e.curve != Curve::kNone) ApplyCurve<V>(out, lanes, e);
       }
     }
   }
