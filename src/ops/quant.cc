@@ -185,7 +185,7 @@ Result<QuantLayout> ResolveQuant(const QuantParams& p, std::span<const int64_t> 
   expected[axis] = x[axis] / p.block + (x[axis] % p.block != 0);
   if (!std::equal(scale.begin(), scale.end(), expected.begin(), expected.end())) return mismatch;
   layout.block = p.block;
-  layout.outer_step = expected[axis] * layout.inner;
+  layout.outer_step = NumElements(std::span(expected).subspan(axis));
   layout.axis_step = layout.inner;
   layout.inner_step = 1;
   return layout;
