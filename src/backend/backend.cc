@@ -1,12 +1,20 @@
 #include "backend/backend.h"
 
+#include <algorithm>
+
 namespace sula {
 
 std::string_view Name(Layout layout) {
-  return layout == Layout::kChannelLast ? "channel-last" : "row-major";
+  switch (layout) {
+    case Layout::kChannelLast: return "channel-last";
+    case Layout::kStrided: return "strided";
+    case Layout::kRowMajor: break;
+  }
+  return "row-major";
 }
 
 size_t TensorDesc::SpanBytes() const {
+  SULA_CHECK(layout != Layout::kStrided);
   const int64_t elements = num_elements();
   if (elements == 0) return 0;
   if (layout == Layout::kRowMajor) return static_cast<size_t>(elements) * SizeOf(dtype);
@@ -15,20 +23,45 @@ size_t TensorDesc::SpanBytes() const {
   return static_cast<size_t>((pixels - 1) * pixel_stride + channels) * SizeOf(dtype);
 }
 
+void TensorDesc::WriteStrides(std::span<int64_t> out) const {
+  SULA_CHECK(out.size() == dims.size());
+  int64_t stride = 1;
+  switch (layout) {
+    case Layout::kRowMajor:
+      for (size_t i = dims.size(); i-- > 0;) {
+        out[i] = stride;
+        stride *= dims[i];
+      }
+      break;
+    case Layout::kChannelLast:
+      stride = pixel_stride;
+      for (size_t i = dims.size(); i-- > 2;) {
+        out[i] = stride;
+        stride *= dims[i];
+      }
+      out[1] = 1;
+      out[0] = stride;
+      break;
+    case Layout::kStrided: std::copy(strides.begin(), strides.end(), out.begin()); break;
+  }
+}
+
 std::string TensorDesc::ToString() const {
   if (!present) return "absent";
   std::string text = StrCat(Name(dtype), sula::ToString(dims));
   if (layout == Layout::kChannelLast) {
     text += " channel-last";
     if (pixel_stride != dims[1]) text += StrCat(" stride ", pixel_stride);
+  } else if (layout == Layout::kStrided) {
+    text += StrCat(" strides ", sula::ToString(strides));
   }
   return text;
 }
 
 TensorDesc DenseDesc(DType dtype, Dims dims, Layout layout) {
-  SULA_CHECK(layout == Layout::kRowMajor || dims.size() >= 2);
+  SULA_CHECK(layout == Layout::kRowMajor || (layout == Layout::kChannelLast && dims.size() >= 2));
   const int64_t pixel_stride = layout == Layout::kChannelLast ? dims[1] : 0;
-  return {true, dtype, std::move(dims), layout, pixel_stride};
+  return {true, dtype, std::move(dims), layout, pixel_stride, {}};
 }
 
 }  // namespace sula

@@ -20,6 +20,7 @@ namespace sula {
 enum class Layout : uint8_t {
   kRowMajor,     // dense, last axis fastest
   kChannelLast,  // logical [N,C,S...]: element (n,c,s) at (n * prod(S) + s) * pixel_stride + c
+  kStrided,      // any strides: a transposed or sliced view. Only CopyBuffer meets it.
 };
 std::string_view Name(Layout layout);
 
@@ -31,15 +32,18 @@ struct TensorDesc {
   Layout layout = Layout::kRowMajor;
   int64_t pixel_stride = 0;  // elements, kChannelLast only; >= dims[1], larger in a view of a
                              // concatenation or where the planner pads rows
+  Dims strides = {};         // elements, kStrided only; by axis, may be negative
 
   int64_t num_elements() const { return NumElements(dims); }
-  // From the first to one past the last element, padding between pixels included.
+  // From the first to one past the last element, padding between pixels included. Not for kStrided.
   size_t SpanBytes() const;
+  // Elements between neighbours along each axis, whatever the layout. out: one per axis.
+  void WriteStrides(std::span<int64_t> out) const;
   // "float32[1,64,56,56] channel-last", with the pixel stride where it is not the channel count.
   std::string ToString() const;
 };
 
-// A desc of this type without gaps; kChannelLast needs rank >= 2.
+// A desc of this type without gaps; kChannelLast needs rank >= 2. Not kStrided.
 TensorDesc DenseDesc(DType dtype, Dims dims, Layout layout = Layout::kRowMajor);
 
 // What a kernel is asked to be: a node with concrete types. Valid during the call it is passed to
@@ -127,6 +131,8 @@ struct DeviceBuffer {
   uint64_t handle = 0;  // the backend's own
 };
 
+inline constexpr int kMaxStridedRank = 8;
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -144,8 +150,8 @@ class Backend {
   virtual Result<DeviceBuffer> AcquireBuffer(size_t bytes, StorageKind kind) = 0;
   virtual void ReleaseBuffer(const DeviceBuffer& buffer) = 0;
   virtual void ClearBuffer() = 0;  // releases everything acquired
-  // Copies between two descriptions of the same logical tensor: layouts and pixel strides may
-  // differ, element types may not.
+  // Copies between two descriptions of the same logical tensor: layouts and strides may differ,
+  // element types may not. The ranks of kStrided tensors are at most kMaxStridedRank.
   virtual Status CopyBuffer(const TensorDesc& from, const void* src, const TensorDesc& to,
                             void* dst, const Parallel& parallel) = 0;
   // Expected seconds of that copy.

@@ -8,11 +8,13 @@
 
 namespace sula {
 
-// Copies between two descriptions of the same logical tensor. Errors: other element types or dims.
-// Copies row-major <-> channel-last in square blocks; allocates nothing.
-Status HostCopy(const TensorDesc& from, const void* src, const TensorDesc& to, void* dst,
-                const Parallel& parallel);
-// Expected seconds of HostCopy.
+// An error unless both describe the same logical tensor.
+Status CheckCopy(const TensorDesc& from, const TensorDesc& to);
+// Copies between two descriptions of the same logical tensor, element by element: the meaning of
+// Backend::CopyBuffer. Errors as CheckCopy.
+Status HostCopy(const TensorDesc& from, const void* src, const TensorDesc& to, void* dst);
+// Expected seconds of a copy on the host that moves rows where both sides have them and transposes
+// in blocks otherwise.
 double HostCopyCost(const TensorDesc& from, const TensorDesc& to, int threads);
 
 // A Backend with memory and copies on the host; kernels are left to the derived class.

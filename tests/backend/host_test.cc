@@ -22,12 +22,12 @@ int64_t IndexOf(const TensorDesc& d, int64_t n, int64_t c, int64_t s, int64_t pi
 }
 
 template <class T>
-void CheckCopy(TensorDesc from, TensorDesc to, int threads) {
+void CheckHostCopy(TensorDesc from, TensorDesc to) {
   const int64_t pixels = from.num_elements() / (from.dims[0] * from.dims[1]);
   const T kGap = static_cast<T>(77);
   std::vector<T> src(from.SpanBytes() / sizeof(T)), dst(to.SpanBytes() / sizeof(T), kGap);
   std::iota(src.begin(), src.end(), T{1});
-  ASSERT_TRUE(HostCopy(from, src.data(), to, dst.data(), Parallel(threads)).ok());
+  ASSERT_TRUE(HostCopy(from, src.data(), to, dst.data()).ok());
   std::vector<bool> element(dst.size(), false);
   for (int64_t n = 0; n < from.dims[0]; ++n) {
     for (int64_t c = 0; c < from.dims[1]; ++c) {
@@ -53,13 +53,11 @@ TEST(HostCopy, AllPairsOfLayoutsAndElementSizes) {
       view.pixel_stride += 3;
       for (const TensorDesc& from : {row, last, view}) {
         for (const TensorDesc& to : {row, last, view}) {
-          for (int threads : {1, 2}) {
-            switch (SizeOf(type)) {
-              case 8: CheckCopy<uint64_t>(from, to, threads); break;
-              case 4: CheckCopy<uint32_t>(from, to, threads); break;
-              case 2: CheckCopy<uint16_t>(from, to, threads); break;
-              default: CheckCopy<uint8_t>(from, to, threads); break;
-            }
+          switch (SizeOf(type)) {
+            case 8: CheckHostCopy<uint64_t>(from, to); break;
+            case 4: CheckHostCopy<uint32_t>(from, to); break;
+            case 2: CheckHostCopy<uint16_t>(from, to); break;
+            default: CheckHostCopy<uint8_t>(from, to); break;
           }
         }
       }
@@ -71,15 +69,33 @@ TEST(HostCopy, RefusesOtherTypesAndSizes) {
   const TensorDesc a = DenseDesc(DType::kFloat32, {1, 2}), b = DenseDesc(DType::kInt32, {1, 2}),
                    c = DenseDesc(DType::kFloat32, {2, 1});
   float data[2] = {};
-  EXPECT_FALSE(HostCopy(a, data, b, data, Parallel()).ok());
-  EXPECT_FALSE(HostCopy(a, data, c, data, Parallel()).ok());
+  EXPECT_FALSE(HostCopy(a, data, b, data).ok());
+  EXPECT_FALSE(HostCopy(a, data, c, data).ok());
 }
 
 TEST(HostCopy, NothingToCopy) {
   const TensorDesc empty = DenseDesc(DType::kFloat32, {0, 3, 4});
-  EXPECT_TRUE(HostCopy(empty, nullptr, DenseDesc(DType::kFloat32, {0, 3, 4}, Layout::kChannelLast),
-                       nullptr, Parallel())
-                  .ok());
+  EXPECT_TRUE(
+      HostCopy(empty, nullptr, DenseDesc(DType::kFloat32, {0, 3, 4}, Layout::kChannelLast), nullptr)
+          .ok());
+}
+
+TEST(HostCopy, Strided) {
+  // A transposed view read into a view with reversed rows.
+  const int32_t src[] = {1, 2, 3, 4, 5, 6};
+  int32_t dst[7] = {};
+  TensorDesc from{true, DType::kInt32, {3, 2}, Layout::kStrided, 0, {1, 3}};
+  TensorDesc to{true, DType::kInt32, {3, 2}, Layout::kStrided, 0, {2, -1}};
+  ASSERT_TRUE(HostCopy(from, src, to, dst + 1).ok());
+  EXPECT_EQ(std::vector<int32_t>(dst, dst + 7), (std::vector<int32_t>{4, 1, 5, 2, 6, 3, 0}));
+}
+
+TEST(HostCopyCost, TransposingCostsMore) {
+  const Dims dims = {1, 64, 32, 32};
+  const TensorDesc row = DenseDesc(DType::kFloat32, dims);
+  const TensorDesc last = DenseDesc(DType::kFloat32, dims, Layout::kChannelLast);
+  EXPECT_GT(HostCopyCost(row, last, 1), 2 * HostCopyCost(row, row, 1));
+  EXPECT_LT(HostCopyCost(row, last, 2), HostCopyCost(row, last, 1));
 }
 
 TEST(TensorDesc, SpanReachesFromFirstToLastElement) {

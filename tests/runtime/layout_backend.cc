@@ -35,7 +35,7 @@ class LayoutKernel : public Kernel {
       if (!inputs_[i].present) continue;
       tensors[i] = Tensor(inputs_[i].dtype, inputs_[i].dims);
       SULA_CHECK(HostCopy(inputs_[i], args.inputs[i], DenseDesc(inputs_[i].dtype, inputs_[i].dims),
-                          tensors[i].mutable_raw(), args.parallel)
+                          tensors[i].mutable_raw())
                      .ok());
       pointers[i] = &tensors[i];
       if (in_place && i == 0) Scribble(args);
@@ -52,9 +52,7 @@ class LayoutKernel : public Kernel {
  private:
   void Write(const Tensor& tensor, const RunArgs& args, size_t output) const {
     const TensorDesc& to = outputs_[output];
-    SULA_CHECK(HostCopy(DenseDesc(to.dtype, to.dims), tensor.raw(), to, args.outputs[output],
-                        args.parallel)
-                   .ok());
+    SULA_CHECK(HostCopy(DenseDesc(to.dtype, to.dims), tensor.raw(), to, args.outputs[output]).ok());
   }
   void Scribble(const RunArgs& args) const {
     for (size_t i = 0; i < outputs_.size(); ++i) {

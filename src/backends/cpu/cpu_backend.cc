@@ -1,9 +1,11 @@
 #include "backends/cpu/cpu_backend.h"
 
+#include <array>
 #include <optional>
 
 #include "backend/host.h"
 #include "backends/cpu/kernel_table.h"
+#include "backends/cpu/kernels/copy/strided_copy.h"
 #include "base/denormals.h"
 
 namespace sula {
@@ -14,6 +16,8 @@ class CpuBackend : public HostBackend {
   std::string_view name() const override { return "cpu"; }
   Status Probe() const override { return {}; }
   std::span<const KernelEntry> Kernels(const OpDef& op) const override { return CpuKernels(op); }
+  Status CopyBuffer(const TensorDesc& from, const void* src, const TensorDesc& to, void* dst,
+                    const Parallel& parallel) override;
   // The caller computes too; the pool does the same for its workers.
   void ExecuteBegin() override { flush_.emplace(); }
   void ExecuteEnd() override { flush_.reset(); }
@@ -21,6 +25,21 @@ class CpuBackend : public HostBackend {
  private:
   std::optional<ScopedFlushDenormals> flush_;
 };
+
+Status CpuBackend::CopyBuffer(const TensorDesc& from, const void* src, const TensorDesc& to,
+                              void* dst, const Parallel& parallel) {
+  RETURN_IF_ERROR(CheckCopy(from, to));
+  constexpr size_t kMaxRank = cpu::CopyRegion::kMaxRank;
+  const size_t rank = from.dims.size();
+  if (rank > kMaxRank) return HostCopy(from, src, to, dst);
+  std::array<int64_t, kMaxRank> read, written;
+  from.WriteStrides({read.data(), rank});
+  to.WriteStrides({written.data(), rank});
+  cpu::CopyRegion region;
+  for (size_t i = 0; i < rank; ++i) region.AddAxis(from.dims[i], {written[i], read[i]});
+  cpu::RunCopy(Simplify(region), src, dst, SizeOf(from.dtype), parallel);
+  return {};
+}
 
 }  // namespace
 

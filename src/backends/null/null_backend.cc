@@ -59,6 +59,10 @@ class NullBackend : public HostBackend {
     if (op.Has(kElementwise)) return kFollow;
     return kRowMajor;
   }
+  Status CopyBuffer(const TensorDesc& from, const void*, const TensorDesc& to, void*,
+                    const Parallel&) override {
+    return CheckCopy(from, to);
+  }
 };
 
 }  // namespace

@@ -9,8 +9,13 @@ namespace {
 constexpr uint8_t Bit(Layout layout) {
   return static_cast<uint8_t>(1u << static_cast<int>(layout));
 }
-constexpr Layout Other(Layout layout) {
-  return layout == Layout::kRowMajor ? Layout::kChannelLast : Layout::kRowMajor;
+constexpr Layout kLayouts[] = {Layout::kRowMajor, Layout::kChannelLast, Layout::kStrided};
+
+// The first layout that describes these strides, the one of `form` before others.
+std::optional<Layout> AnyLayout(const Form& form) {
+  if (FitLayout(form.dtype, form.dims, form.at.strides, form.layout)) return form.layout;
+  const auto desc = FitAny(form.dtype, form.dims, form.at.strides);
+  return desc ? std::optional(desc->layout) : std::nullopt;
 }
 
 }  // namespace
@@ -42,10 +47,9 @@ int Schedule::AddDerived(ValueId value, const Dims& dims, int base, Derive deriv
   form.used = 0;
   form.base = base;
   form.derive = std::move(derive);
-  if (!FitLayout(form.dtype, dims, form.at.strides, form.layout)) {
-    form.layout = Other(form.layout);
-    if (!FitLayout(form.dtype, dims, form.at.strides, form.layout)) return -1;
-  }
+  const std::optional<Layout> layout = AnyLayout(form);
+  if (!layout) return -1;
+  form.layout = *layout;
   forms.push_back(std::move(form));
   return static_cast<int>(forms.size()) - 1;
 }
@@ -62,8 +66,9 @@ TensorDesc Schedule::Desc(const FormUse& use) const {
 }
 
 FormUse Schedule::AnyUse(int form) const {
-  const Layout layout = forms[form].layout;
-  return {form, DescIn(form, layout) ? layout : Other(layout)};
+  const std::optional<Layout> layout = AnyLayout(forms[form]);
+  SULA_CHECK(layout.has_value());
+  return {form, *layout};
 }
 
 void Schedule::MarkUsed(const FormUse& use) {
@@ -103,7 +108,7 @@ bool Schedule::TryMove(int root, int base, Derive derive, const Strided& at) {
     }
   }
   for (const auto& [f, strided] : moved)
-    for (Layout layout : {Layout::kRowMajor, Layout::kChannelLast})
+    for (Layout layout : kLayouts)
       if ((forms[f].used & Bit(layout)) &&
           !FitLayout(forms[f].dtype, forms[f].dims, strided.strides, layout))
         return false;

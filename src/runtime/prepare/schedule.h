@@ -39,7 +39,7 @@ struct Form {
   Dims dims;
   int storage = 0;
   Strided at;
-  Layout layout = Layout::kRowMajor;  // the description that kernels without a wish get
+  Layout layout = Layout::kRowMajor;  // how it was described first
   uint8_t used = 0;                   // layouts (bits) by which steps read or write it
   int base = -1;                      // the form it derives from, in the same storage
   Derive derive;                      // set where base is
@@ -81,7 +81,7 @@ class Schedule {
   std::optional<TensorDesc> DescIn(int form, Layout layout) const;
   // Its description in a layout it was found to have; SULA_CHECK otherwise.
   TensorDesc Desc(const FormUse& use) const;
-  // The layout of the form that comes first: its own, else the other one.
+  // The form in the first layout that describes it: its own, row-major, channel-last, strided.
   FormUse AnyUse(int form) const;
   void MarkUsed(const FormUse& use);
 

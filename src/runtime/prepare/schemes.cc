@@ -9,7 +9,7 @@ namespace sula {
 namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
-constexpr Layout kLayouts[] = {Layout::kRowMajor, Layout::kChannelLast};
+constexpr Layout kKernelLayouts[] = {Layout::kRowMajor, Layout::kChannelLast};
 
 // A kernel that would do, with the layouts it would get.
 struct KernelChoice {
@@ -20,8 +20,7 @@ struct KernelChoice {
   double seconds = kNever;  // with the layout copies
 };
 
-// A way without kernel: views of input 0 after a copy to `layout`, or a concatenation by copies to
-// an output of that layout.
+// A way without kernel: copies of the inputs into their places in an output of this layout.
 struct MovementChoice {
   Layout layout = Layout::kRowMajor;
   double seconds = kNever;
@@ -72,8 +71,16 @@ class Scheduler {
     return forms_[v];
   }
 
-  // The layout that kernels without a wish of their own take this value in.
-  Layout PreferredLayout(ValueId v) { return s_.AnyUse(FormsOf(v)[0]).layout; }
+  // The layout that kernels without a wish of their own take this value in: one it has, else the
+  // one whose order of axes is more like its own.
+  Layout PreferredLayout(ValueId v) {
+    const Form& form = s_.forms[FormsOf(v)[0]];
+    const Layout layout = s_.AnyUse(FormsOf(v)[0]).layout;
+    if (layout != Layout::kStrided) return layout;
+    const bool channels_inside =
+        form.dims.size() >= 3 && form.at.strides[1] < form.at.strides.back();
+    return channels_inside ? Layout::kChannelLast : Layout::kRowMajor;
+  }
 
   // Seconds of the copy that would bring v to this layout: 0 if it lies so already.
   double CostOf(ValueId v, Layout layout) {
@@ -92,7 +99,7 @@ class Scheduler {
     double least = kNever;
     for (int form : FormsOf(v)) {
       FormUse use = s_.AnyUse(form);
-      if (s_.DescIn(form, to.layout)) use.layout = to.layout;
+      if (to.layout != Layout::kStrided && s_.DescIn(form, to.layout)) use.layout = to.layout;
       const double cost = CopyCost(use, to);
       if (cost >= least) continue;
       least = cost;
@@ -107,15 +114,10 @@ class Scheduler {
       if (s_.DescIn(form, layout)) return Used({form, layout});
     if (graph_.Constant(v))
       return Used({AddRoot(v, layout, s_.AddStorage(Place::kConstant, 0, layout)), layout});
-    return Used({CopyOf(v, layout), layout});
-  }
-
-  // A new form without gaps, filled by a copy.
-  int CopyOf(ValueId v, Layout layout) {
     const FormUse from = BestSource(v, DenseDesc(graph_.value(v).type.dtype, DimsOf(v), layout));
     const int form = AddRoot(v, layout, s_.AddStorage(Place::kArena));
     AddCopy(v, from, {form, layout});
-    return form;
+    return {form, layout};
   }
 
   FormUse Used(FormUse use) {
@@ -160,17 +162,17 @@ class Scheduler {
     for (const auto* values : {&node.inputs, &node.outputs})
       for (ValueId v : *values)
         if (v != kNoValue && !IsStatic(v)) return AddDynamic(id);
-    if (TryViews(id, std::nullopt)) return {};
+    if (TryViews(id)) return {};
 
     Step step;
     step.node = id;
     step.report.name = node.name;
     step.report.op = node.op->name;
     const KernelChoice kernel = BestKernel(node, step.report.candidates);
-    const MovementChoice view = BestCopiedView(node);
+    const MovementChoice reshape = BestReshape(node);
     const MovementChoice parts = BestConcat(node);
-    if (view.seconds <= std::min(kernel.seconds, parts.seconds) && view.seconds < kNever) {
-      SULA_CHECK(TryViews(id, view.layout));
+    if (reshape.seconds <= kernel.seconds && reshape.seconds < kNever) {
+      AddReshape(id, reshape.layout);
     } else if (parts.seconds <= kernel.seconds && parts.seconds < kNever) {
       AddConcat(std::move(step), parts.layout);
     } else if (kernel.entry) {
@@ -329,15 +331,12 @@ class Scheduler {
     return view;
   }
 
-  // Makes the outputs views of the forms of input 0 that allow it; with `copy`, of a new copy in
-  // that layout. False if none allows it.
-  bool TryViews(NodeId id, std::optional<Layout> copy) {
+  // Makes the outputs views of the forms of input 0 that allow it. False if none does.
+  bool TryViews(NodeId id) {
     const Node& node = graph_.node(id);
     const std::optional<ViewNode> view = AsView(node);
     if (!view) return false;
-    const ValueId input = node.inputs[0];
-    std::vector<int> sources = FormsOf(input);
-    if (copy) sources = {CopyOf(input, *copy)};
+    const std::vector<int> sources = FormsOf(node.inputs[0]);
     FormUse source;
     for (int form : sources) {
       std::vector<int> derived;
@@ -353,7 +352,12 @@ class Scheduler {
         continue;
       }
       source = s_.AnyUse(form);
-      for (size_t i = 0; i < derived.size(); ++i) forms_[node.outputs[i]].push_back(derived[i]);
+      for (size_t i = 0; i < derived.size(); ++i) {
+        // What kernels can read as it is comes first.
+        std::vector<int>& forms = forms_[node.outputs[i]];
+        const bool strided = s_.AnyUse(derived[i]).layout == Layout::kStrided;
+        forms.insert(strided ? forms.end() : forms.begin(), derived[i]);
+      }
     }
     if (source.form < 0) return false;
     AddAlias(id, {source}, node.outputs);
@@ -372,29 +376,43 @@ class Scheduler {
     s_.steps.push_back(std::move(step));
   }
 
-  // To be asked only where no form of the input can be viewed as it is.
-  MovementChoice BestCopiedView(const Node& node) {
+  // Where a reshape needs a copy, its input is copied into place in an output of this layout.
+  Derive DeriveReshaped(const Node& node) const {
+    return [from = DimsOf(node.outputs[0]),
+            to = DimsOf(node.inputs[0])](const Strided& base) -> std::optional<Strided> {
+      std::optional<Dims> strides = ReshapeStrides(from, base.strides, to);
+      if (!strides) return std::nullopt;
+      return Strided{base.offset, *std::move(strides)};
+    };
+  }
+
+  MovementChoice BestReshape(const Node& node) {
     MovementChoice best;
-    const std::optional<ViewNode> view = AsView(node);
-    if (!view) return best;
-    for (Layout layout : kLayouts) {
-      if (layout == Layout::kChannelLast && view->dims.size() < 3) continue;
-      const Strided dense{0, StridesOf(view->dims, layout)};
-      const auto views = ViewsOf(node, view->dims, dense, view->output_dims, view->constants);
-      if (!views) continue;
-      bool describable = true;
-      for (size_t i = 0; i < views->size(); ++i) {
-        const DType dtype = graph_.value(node.outputs[i]).type.dtype;
-        describable &= std::any_of(std::begin(kLayouts), std::end(kLayouts), [&](Layout l) {
-          return FitLayout(dtype, view->output_dims[i], (*views)[i].strides, l).has_value();
-        });
-      }
-      if (!describable) continue;
-      const TensorDesc to = DenseDesc(graph_.value(node.inputs[0]).type.dtype, view->dims, layout);
-      const double cost = CopyCost(BestSource(node.inputs[0], to), to);
+    if (!node.op->Has(kReinterpret)) return best;
+    const Dims dims = DimsOf(node.outputs[0]);
+    for (Layout layout : kKernelLayouts) {
+      if (layout == Layout::kChannelLast && dims.size() < 3) continue;
+      const auto part = DeriveReshaped(node)({0, StridesOf(dims, layout)});
+      if (!part) continue;
+      const ValueId input = node.inputs[0];
+      const auto to = FitAny(graph_.value(input).type.dtype, DimsOf(input), part->strides);
+      if (!to) continue;
+      const double cost = CopyCost(BestSource(input, *to), *to);
       if (cost < best.seconds) best = {layout, cost};
     }
     return best;
+  }
+
+  void AddReshape(NodeId id, Layout layout) {
+    const Node& node = graph_.node(id);
+    const ValueId input = node.inputs[0];
+    const int whole = AddRoot(node.outputs[0], layout, s_.AddStorage(Place::kArena));
+    const int part = s_.AddDerived(input, DimsOf(input), whole, DeriveReshaped(node));
+    SULA_CHECK(part >= 0);
+    const FormUse to = s_.AnyUse(part);
+    AddCopy(input, BestSource(input, s_.Desc(to)), to);
+    forms_[input].push_back(part);
+    AddAlias(id, {to}, node.outputs);
   }
 
   // ---- concatenation
@@ -419,7 +437,7 @@ class Scheduler {
     const auto [parts, axis] = ConcatParts(node);
     const DType dtype = graph_.value(node.outputs[0]).type.dtype;
     const Dims dims = DimsOf(node.outputs[0]);
-    for (Layout layout : kLayouts) {
+    for (Layout layout : kKernelLayouts) {
       if (layout == Layout::kChannelLast && dims.size() < 3) continue;
       const Strided whole{0, StridesOf(dims, layout)};
       double cost = 0;

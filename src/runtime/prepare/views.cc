@@ -8,15 +8,6 @@
 namespace sula {
 namespace {
 
-// Axes in the order in which a channel-last layout nests them, innermost pixel axis first: the
-// spatial axes from the last one, then the batch.
-std::vector<int> PixelAxes(int rank) {
-  std::vector<int> axes;
-  for (int i = rank - 1; i >= 2; --i) axes.push_back(i);
-  axes.push_back(0);
-  return axes;
-}
-
 std::vector<Strided> TransposeView(const Node& node, const Strided& input) {
   const std::vector<int64_t>& perm = node.As<TransposeParams>().perm;
   Strided view = input;
@@ -66,35 +57,45 @@ std::vector<Strided> SplitView(const Node& node, const Dims& dims, const Strided
 }  // namespace
 
 Dims StridesOf(const Dims& dims, Layout layout, int64_t pixel_stride) {
-  if (layout == Layout::kRowMajor) return RowMajorStrides(dims);
-  Dims strides(dims.size(), 1);
-  int64_t stride = pixel_stride == 0 ? dims[1] : pixel_stride;
-  for (int axis : PixelAxes(static_cast<int>(dims.size()))) {
-    strides[axis] = stride;
-    stride *= dims[axis];
-  }
+  TensorDesc desc = DenseDesc(DType::kFloat32, dims, layout);
+  if (pixel_stride != 0) desc.pixel_stride = pixel_stride;
+  Dims strides(dims.size());
+  desc.WriteStrides(strides);
   return strides;
 }
 
 std::optional<TensorDesc> FitLayout(DType dtype, const Dims& dims, const Dims& strides,
                                     Layout layout) {
-  TensorDesc desc{true, dtype, dims, layout, 0};
+  TensorDesc desc{true, dtype, dims, layout, 0, {}};
   const bool empty = NumElements(dims) == 0;
+  const int rank = static_cast<int>(dims.size());
+  if (layout == Layout::kStrided) {
+    if (rank > kMaxStridedRank) return std::nullopt;
+    desc.strides = strides;
+    return desc;
+  }
   if (layout == Layout::kRowMajor) {
     if (!empty && !SameStrides(dims, strides, RowMajorStrides(dims))) return std::nullopt;
     return desc;
   }
-  if (dims.size() < 2) return std::nullopt;
+  if (rank < 2) return std::nullopt;
   desc.pixel_stride = dims[1];
   if (empty) return desc;
-  for (int axis : PixelAxes(static_cast<int>(dims.size()))) {
-    if (dims[axis] == 1) continue;
+  // The innermost axis of pixels tells how far apart they are: the last spatial one or the batch.
+  for (int axis = rank; axis-- > 0;) {
+    if (axis == 1 || dims[axis] == 1) continue;
     desc.pixel_stride = strides[axis];
     break;
   }
   if (desc.pixel_stride < dims[1]) return std::nullopt;
   if (!SameStrides(dims, strides, StridesOf(dims, layout, desc.pixel_stride))) return std::nullopt;
   return desc;
+}
+
+std::optional<TensorDesc> FitAny(DType dtype, const Dims& dims, const Dims& strides) {
+  for (Layout layout : {Layout::kRowMajor, Layout::kChannelLast, Layout::kStrided})
+    if (auto desc = FitLayout(dtype, dims, strides, layout)) return desc;
+  return std::nullopt;
 }
 
 bool SameStrides(const Dims& dims, const Dims& a, const Dims& b) {

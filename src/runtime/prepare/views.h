@@ -24,9 +24,12 @@ struct Strided {
 Dims StridesOf(const Dims& dims, Layout layout, int64_t pixel_stride = 0);
 
 // The description of these strides in the given layout, if they have one. Strides of axes of size
-// 1 do not matter, so [1,C,1,1] and dense [N,1,H,W] lie both ways at once.
+// 1 do not matter, so [1,C,1,1] and dense [N,1,H,W] lie both ways at once. Up to kMaxStridedRank
+// everything is kStrided.
 std::optional<TensorDesc> FitLayout(DType dtype, const Dims& dims, const Dims& strides,
                                     Layout layout);
+// The first that does of row-major, channel-last and strided; nothing beyond kMaxStridedRank.
+std::optional<TensorDesc> FitAny(DType dtype, const Dims& dims, const Dims& strides);
 // True if equal but for axes of size 1.
 bool SameStrides(const Dims& dims, const Dims& a, const Dims& b);
 

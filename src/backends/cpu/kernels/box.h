@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <utility>
 
 namespace sula::cpu {
 
@@ -32,15 +33,17 @@ struct Box {
 };
 
 // The same box with axes of size 1 dropped, sorted by falling stride of the written array, and
-// neighbours merged where all arrays allow it.
+// neighbours merged where all arrays allow it. Allocates nothing.
 template <int K>
 Box<K> Simplify(const Box<K>& box) {
   std::array<int, Box<K>::kMaxRank> order{};
   int n = 0;
   for (int i = 0; i < box.rank; ++i)
     if (box.dims[i] != 1) order[n++] = i;
-  std::stable_sort(order.begin(), order.begin() + n,
-                   [&](int a, int b) { return box.strides[a][0] > box.strides[b][0]; });
+  // Insertion, because stable_sort allocates.
+  for (int i = 1; i < n; ++i)
+    for (int k = i; k > 0 && box.strides[order[k - 1]][0] < box.strides[order[k]][0]; --k)
+      std::swap(order[k - 1], order[k]);
   Box<K> out;
   out.offsets = box.offsets;
   for (int i = 0; i < n; ++i) {
