@@ -23,9 +23,22 @@ void CopyRow(const T* src, int64_t src_stride, T* dst, int64_t dst_stride, int64
   }
 }
 
+// TransposeBlocks for a few columns: what a shuffle of two to four groups is.
+template <int kCols, class T>
+void Interleave(const T* src, int64_t sj, T* dst, int64_t di, int64_t rows) {
+  for (int64_t i = 0; i < rows; ++i)
+    for (int j = 0; j < kCols; ++j) dst[i * di + j] = src[i + j * sj];
+}
+
 // dst[i * di + j] = src[i + j * sj], i < rows, j < cols.
 template <class T>
 void TransposeBlocks(const T* src, int64_t sj, T* dst, int64_t di, int64_t rows, int64_t cols) {
+  switch (cols) {
+    case 2: return Interleave<2>(src, sj, dst, di, rows);
+    case 3: return Interleave<3>(src, sj, dst, di, rows);
+    case 4: return Interleave<4>(src, sj, dst, di, rows);
+    default: break;
+  }
   for (int64_t i0 = 0; i0 < rows; i0 += kBlock) {
     const int64_t i1 = std::min(rows, i0 + kBlock);
     for (int64_t j0 = 0; j0 < cols; j0 += kBlock) {
