@@ -72,9 +72,8 @@ void ExpectGuards(const Storage& got, const Tensor& like, const std::string& wha
   Storage touched = Allocate(got.desc);
   Tensor ones(like.dtype(), like.dims());
   std::memset(ones.mutable_raw(), 0, ones.bytes());
-  ASSERT_TRUE(HostCopy(DenseDesc(like.dtype(), like.dims()), ones.raw(), got.desc, touched.data(),
-                       Parallel(1))
-                  .ok());
+  ASSERT_TRUE(
+      HostCopy(DenseDesc(like.dtype(), like.dims()), ones.raw(), got.desc, touched.data()).ok());
   for (size_t i = 0; i < got.buffer.bytes(); ++i) {
     if (touched.buffer.data()[i] == kGuard) {
       ASSERT_EQ(got.buffer.data()[i], kGuard)
@@ -175,7 +174,7 @@ std::vector<std::string> CheckKernels(std::string_view text, const HarnessOption
           if (constants[i] && !(*kernel)->ReadsConstant(static_cast<int>(i))) continue;
           sources.push_back(Allocate(in[i]));
           EXPECT_TRUE(HostCopy(DenseDesc(values[i]->dtype(), values[i]->dims()), values[i]->raw(),
-                               in[i], sources.back().data(), Parallel(1))
+                               in[i], sources.back().data())
                           .ok());
           inputs.back() = sources.back().data();
         }
@@ -195,7 +194,7 @@ std::vector<std::string> CheckKernels(std::string_view text, const HarnessOption
           if (!out[i].present) continue;
           Tensor got(results[i].dtype(), results[i].dims());
           EXPECT_TRUE(HostCopy(out[i], targets[i].data(), DenseDesc(got.dtype(), got.dims()),
-                               got.mutable_raw(), Parallel(1))
+                               got.mutable_raw())
                           .ok());
           ExpectClose(got, results[i], options, what);
           ExpectGuards(targets[i], results[i], what);
