@@ -115,7 +115,7 @@ double PeakFlops(Target target) {
 }
 
 double Seconds(const Work& work, Target target, int threads) {
-  constexpr double kBytesPerSecond = 15e9;  // of one thread from L3
+  constexpr double kBytesPerSecond = 22e9;  // of one thread from L3 or memory, read ahead
   constexpr double kForkSeconds = 3e-6;
   const double one =
       work.flops / (PeakFlops(target) * work.efficiency) + work.bytes / kBytesPerSecond;
