@@ -109,6 +109,56 @@ TEST(Aliases, TransposesBetweenLayoutsAreFree) {
   EXPECT_EQ(made.CountKernel("alias"), 2);
 }
 
+TEST(Aliases, ChannelShuffleIsOneCopy) {
+  const Graph g = ParseOrFail(R"(graph "g" {
+    input %x: float32[1,4,6,6]
+    const %w: float32[8,4,1,1] = random(1)
+    const %groups: int64[5] = [1, 2, 4, 6, 6]
+    const %map: int64[4] = [1, 8, 6, 6]
+    %a = Conv(%x, %w)
+    %r = Reshape(%a, %groups)
+    %t = Transpose(%r) {perm=[0, 2, 1, 3, 4]}
+    %s = Reshape(%t, %map)
+    %u, %v = Split(%s) {axis=1}
+    %m = MaxPool(%u) {kernel=[2, 2]}
+    %n = MaxPool(%v) {kernel=[2, 2]}
+    output %m, %n
+  })");
+  const PlanOnBackends made = ExpectSameAsEvaluate(g);
+  EXPECT_EQ(made.CountKernel("copy"), 4);  // the input, the shuffle, the outputs
+  EXPECT_EQ(made.CountKernel("alias"), 4);
+}
+
+TEST(Aliases, AttentionHeadsAreOneCopyEach) {
+  // Query, key and value in one matrix: cut, split into heads, transposed.
+  const Graph g = ParseOrFail(R"(graph "g" {
+    input %x: float32[2,5,24]
+    const %heads: int64[4] = [2, 5, 2, 4]
+    %r = Relu(%x)
+    %q, %k, %v = Split(%r) {axis=2}
+    %q4 = Reshape(%q, %heads)
+    %k4 = Reshape(%k, %heads)
+    %qt = Transpose(%q4) {perm=[0, 2, 1, 3]}
+    %kt = Transpose(%k4) {perm=[0, 2, 3, 1]}
+    %s = MatMul(%qt, %kt)
+    output %s, %v
+  })");
+  const PlanOnBackends made = ExpectSameAsEvaluate(g);
+  EXPECT_EQ(made.CountKernel("copy"), 3);
+  EXPECT_EQ(made.CountKernel("alias"), 5);
+}
+
+TEST(Aliases, ManyAxesAreCopiedByKernels) {
+  const Graph g = ParseOrFail(R"(graph "g" {
+    input %x: float32[2,1,3,1,2,1,2,1,3]
+    %r = Relu(%x)
+    %t = Transpose(%r) {perm=[8, 0, 1, 2, 3, 4, 5, 6, 7]}
+    %y = Neg(%t)
+    output %y
+  })");
+  ExpectSameAsEvaluate(g);
+}
+
 TEST(Aliases, PooledMapsFlattenWithoutCopy) {
   const Graph g = ParseOrFail(R"(graph "g" {
     input %x: float32[2,4,4,4]

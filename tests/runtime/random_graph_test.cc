@@ -2,6 +2,8 @@
 // does with them, the results are those of EvaluateGraph.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <numeric>
 #include <random>
 
 #include "ir/text.h"
@@ -21,7 +23,7 @@ class RandomGraph {
     const int64_t batch = 1 + Pick(2);
     for (int i = 0; i < 2; ++i)
       values_.push_back(graph_.AddInput("", {DType::kFloat32, Shape{batch, 2 + Pick(3), 4, 4}}));
-    for (int i = 0; i < 14; ++i) AddRandomNode();
+    for (int i = 0; i < 16; ++i) AddRandomNode();
     for (size_t i = 0; i < 3; ++i) graph_.AddOutput(values_[Pick(values_.size())]);
     graph_.AddOutput(values_.back());
   }
@@ -53,7 +55,7 @@ class RandomGraph {
     const ValueId x = Any();
     const Dims d = DimsOf(x);
     const bool map = d.size() == 4;
-    switch (Pick(10)) {
+    switch (Pick(12)) {
       case 0:
       case 1:
         if (!map) return;
@@ -90,12 +92,36 @@ class RandomGraph {
         return;
       }
       case 7: {
-        std::vector<int64_t> perm = {0, 3, 1, 2};
-        if (Pick(2) == 0) perm = {0, 2, 3, 1};
-        if (map) Add(op::kTranspose, Params::Of(TransposeParams{perm}), {x});
+        std::vector<int64_t> perm(d.size());
+        std::iota(perm.begin(), perm.end(), 0);
+        if (map && Pick(2) == 0) {
+          perm = Pick(2) == 0 ? std::vector<int64_t>{0, 3, 1, 2} : std::vector<int64_t>{0, 2, 3, 1};
+        } else {
+          std::shuffle(perm.begin(), perm.end(), random_);
+        }
+        Add(op::kTranspose, Params::Of(TransposeParams{perm}), {x});
         return;
       }
       case 8: {
+        const int64_t axis = Pick(static_cast<int64_t>(d.size()));
+        const int64_t step = Pick(2) == 0 ? 1 : Pick(2) == 0 ? 2 : -1;
+        const int64_t from = Pick(d[axis]), to = Pick(d[axis]);
+        const int64_t low = std::min(from, to), high = std::max(from, to);
+        // Backwards from `high` to just before `low - 1`.
+        Add(op::kSlice, Params::Of(NoParams{}),
+            {x, Ints({step > 0 ? low : high}), Ints({step > 0 ? high + 1 : low - 1 - d[axis]}),
+             Ints({axis}), Ints({step})});
+        return;
+      }
+      case 9: {  // what a channel shuffle is made of
+        if (!map || d[1] % 2 != 0) return;
+        const ValueId groups = Ints({d[0], 2, d[1] / 2, d[2], d[3]}), back = Ints(d);
+        Add(op::kReshape, Params::Of(ReshapeParams{}), {x, groups});
+        Add(op::kTranspose, Params::Of(TransposeParams{{0, 2, 1, 3, 4}}), {values_.back()});
+        Add(op::kReshape, Params::Of(ReshapeParams{}), {values_.back(), back});
+        return;
+      }
+      case 10: {
         const Dims shapes[] = {{d[0], -1}, {-1, d.back(), 1, 1}, {d[0], 1, -1, 2}};
         const Dims& shape = shapes[Pick(3)];
         if (shape.back() == 2 && NumElements(d) / d[0] % 2) return;
