@@ -34,8 +34,9 @@ class NodeEvaluation : public EvalContext {
     }
     const TensorType& type = inferred_[i];
     if (!type.shape) {
-      return Internal("operator ", node_.op->name, " infers no shape for output ", i,
-                      " although all its inputs are known");
+      // All inputs are known, so one that determines the shape is not what it should be.
+      return InvalidModel("operator ", node_.op->name, " cannot tell the shape of output ", i,
+                          ": an input such as axes is not a short list of integers");
     }
     ASSIGN_OR_RETURN(const Dims dims, ConcreteDims(*type.shape));
     return Output(i, type.dtype, dims);

@@ -177,6 +177,7 @@ Shape SqueezeOnes(const Shape& x) {
 }
 
 Result<Shape> ResolveUnsqueeze(const Shape& x, std::span<const int64_t> axes) {
+  if (axes.size() > kMaxRank) return InvalidModel("Unsqueeze by ", axes.size(), " axes");
   const int rank = x.rank() + static_cast<int>(axes.size());
   ASSIGN_OR_RETURN(const std::vector<bool> added, MarkAxes(axes, rank));
   std::vector<Dim> y;
@@ -442,6 +443,7 @@ Status EvaluateExpand(EvalContext& ctx) {
 }  // namespace
 
 Result<Shape> ResolveReshape(const Shape& x, std::span<const Dim> target, bool allowzero) {
+  if (target.size() > kMaxRank) return InvalidModel("Reshape to ", target.size(), " axes");
   std::vector<Dim> y, divisors;
   int rest = -1;
   for (int i = 0; i < static_cast<int>(target.size()); ++i) {

@@ -17,6 +17,8 @@ uint64_t MemoryOfMachine() {
 }  // namespace
 
 Status CheckTensorSize(DType dtype, std::span<const int64_t> dims) {
+  if (dims.size() > kMaxRank)
+    return InvalidModel("a tensor of ", dims.size(), " axes; at most ", kMaxRank, " are possible");
   uint64_t bytes = SizeOf(dtype);
   bool overflow = false, empty = false;
   for (int64_t d : dims) {
@@ -50,8 +52,10 @@ std::vector<Dim> AsDims(const Tensor& t) {
 
 std::optional<std::vector<Dim>> KnownInts(const InferContext& ctx, int i) {
   if (!ctx.HasInput(i)) return std::nullopt;
-  if (const Tensor* t = ctx.InputConstant(i); t && !IsFloat(t->dtype())) return AsDims(*t);
-  return ctx.InputContents(i);
+  const Tensor* t = ctx.InputConstant(i);
+  if (!t || IsFloat(t->dtype())) return ctx.InputContents(i);
+  if (t->rank() > 1 || t->num_elements() > kMaxContents) return std::nullopt;
+  return AsDims(*t);
 }
 
 std::optional<std::vector<int64_t>> KnownNumbers(const InferContext& ctx, int i) {
@@ -79,7 +83,8 @@ std::optional<int64_t> KnownLength(const InferContext& ctx, int i) {
   return ctx.input(i).shape->NumElements().TryValue();
 }
 
-Shape FreshShape(InferContext& ctx, int64_t rank) {
+std::optional<Shape> FreshShape(InferContext& ctx, int64_t rank) {
+  if (rank > kMaxRank) return std::nullopt;
   std::vector<Dim> dims;
   for (int64_t i = 0; i < rank; ++i) dims.push_back(ctx.FreshSymbol());
   return Shape(std::move(dims));

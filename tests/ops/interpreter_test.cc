@@ -99,6 +99,8 @@ TEST(Sizes, CheckTensorSize) {
             Code::kResourceExhausted);
   EXPECT_EQ(CheckTensorSize(DType::kFloat32, Shape{Dim::Symbol("N"), INT64_MAX}).code(),
             Code::kResourceExhausted);
+  EXPECT_TRUE(CheckTensorSize(DType::kFloat32, Dims(kMaxRank, 1)).ok());
+  EXPECT_EQ(CheckTensorSize(DType::kFloat32, Dims(kMaxRank + 1, 1)).code(), Code::kInvalidModel);
   EXPECT_FALSE(MakeTensor(DType::kFloat32, {INT64_MAX, 2}).has_value());
   EXPECT_EQ(MakeTensor(DType::kInt8, {0, 2})->dims(), (Dims{0, 2}));
 }

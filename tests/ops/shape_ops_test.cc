@@ -211,6 +211,19 @@ TEST(Contents, FlowThroughShapeArithmetic) {
   EXPECT_EQ((*run)[0].dims(), (Dims{2, 3, 12, 30}));
 }
 
+// Shapes that are data: millions of axes must not cost millions of anything.
+TEST(Shapes, OfTooManyAxesAreRefused) {
+  const Tensor ones = Tensor::FromInts(std::vector<int64_t>(1000000, 1));
+  const Tensor x = Ramp({1});
+  EXPECT_THAT(ErrorOf(op::kReshape, {x, ones}), HasSubstr("1000000 axes"));
+  EXPECT_THAT(ErrorOf(op::kUnsqueeze, {x, ones}), HasSubstr("1000000 axes"));
+  EXPECT_THAT(ErrorOf(op::kExpand, {x, ones}), HasSubstr("1000000 axes"));
+  EXPECT_THAT(ErrorOf(op::kConstantOfShape, {ones}), HasSubstr("1000000 axes"));
+  const TensorType million = I64({1000000});
+  EXPECT_EQ(InferText(op::kReshape, {}, {F32({1}), million}), "float32[?]");
+  EXPECT_EQ(InferText(op::kConstantOfShape, {}, {million}), "float32[?]");
+}
+
 TEST(Contents, SelectWithWhereForExpand) {
   Graph g;
   const ValueId x = g.AddInput("x", F32({Sym("N"), 1}));
