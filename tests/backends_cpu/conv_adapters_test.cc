@@ -104,7 +104,7 @@ TEST(ConvTransposeAdapter, Windows) {
         Contains("phases"))
         << fields;
   };
-  run("[6,8,3,3]", "", 54);
+  run("[6,8,3,3]", "group=1", 54);
   run("[6,8,2,2]", "strides=[2,2]", 24);
   run("[6,8,4,4]", "strides=[2,2], pads=[1,1,1,1]", 96);
   run("[6,8,3,3]", "strides=[2,2], pads=[1,1,1,1], output_padding=[1,1]", 54);

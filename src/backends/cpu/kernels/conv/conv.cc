@@ -96,10 +96,9 @@ Result<ConvGemm> ConvGemm::Make(const ConvSpec& spec, const float* weights, cons
 
 size_t ConvGemm::workspace_bytes() const {
   const int64_t rows = std::min(blocks_.rows, spec_.batch * spec_.window.out_pixels());
-  // Pointers, or rows copied by PackRows: which of them only the run's strides tell.
-  const size_t row_bytes = spec_.window.IsPointwise()
-                               ? static_cast<size_t>(spec_.in_channels + 32) * sizeof(float)
-                               : static_cast<size_t>(spec_.window.taps()) * sizeof(float*);
+  // Pointers, and rows copied for a window of one tap: whether they are, the run's strides tell.
+  size_t row_bytes = static_cast<size_t>(spec_.window.taps()) * sizeof(float*);
+  if (spec_.window.taps() == 1) row_bytes += static_cast<size_t>(spec_.in_channels + 32) * 4;
   return AlignUp(static_cast<size_t>(rows) * row_bytes) * static_cast<size_t>(machine_.threads);
 }
 
@@ -119,8 +118,11 @@ void ConvGemm::Run(const ConvArgs& args, const Parallel& parallel) const {
   base.residual_stride = args.residual_stride;
   base.epilogue = spec_.epilogue;
 
+  // With one tap, rows that lie apart are gathered: at strides above 1 they tend to lie at powers
+  // of two, and all panels read them.
+  const bool pointwise = w.IsPointwise(), one_tap = w.taps() == 1;
   const int height = kernels.tile_rows[weights_.panels.front().vectors];
-  const int64_t row_stride = PackedRowStride(args.in_stride, spec_.in_channels, height);
+  const bool pack = one_tap && (!pointwise || RowsCollide(args.in_stride, height));
 
   parallel.For(blocks_.tasks(), [&](int64_t task, int worker) {
     const int64_t begin = task / blocks_.panel_groups * blocks_.rows;
@@ -130,20 +132,20 @@ void ConvGemm::Run(const ConvArgs& args, const Parallel& parallel) const {
     GemmCall call = base;
     call.c = args.out + begin * args.out_stride;
     if (args.residual) call.residual = args.residual + begin * args.residual_stride;
-    auto* work = static_cast<std::byte*>(args.workspace) + static_cast<size_t>(worker) * per_worker;
-    if (w.IsPointwise()) {
-      call.access = RowAccess::kStrided;
-      call.a = args.in + begin * args.in_stride, call.a_stride = row_stride;
-      if (row_stride != args.in_stride) {
-        auto* rows = reinterpret_cast<float*>(work);
-        PackRows(call.a, args.in_stride, end - begin, spec_.in_channels, rows, row_stride);
-        call.a = rows;
-      }
-    } else {
-      auto* table = reinterpret_cast<const float**>(work);
+    auto** table = reinterpret_cast<const float**>(static_cast<std::byte*>(args.workspace) +
+                                                   static_cast<size_t>(worker) * per_worker);
+    call.access = RowAccess::kPointers;
+    call.pointers = table, call.pointer_stride = end - begin;
+    if (!pointwise || pack)
       FillPointers(w, args.in, args.in_stride, zeros_.as<float>(), begin, end, table);
-      call.access = RowAccess::kPointers;
-      call.pointers = table, call.pointer_stride = end - begin;
+    if (one_tap) {
+      call.access = RowAccess::kStrided;
+      call.a = args.in + begin * args.in_stride, call.a_stride = args.in_stride;
+    }
+    if (pack) {
+      auto* rows = reinterpret_cast<float*>(table + (end - begin));
+      PackRows(table, end - begin, spec_.in_channels, rows);
+      call.a = rows, call.a_stride = PackedRowStride(spec_.in_channels);
     }
     kernels.run(call, 0, end - begin, p0, p1);
   });

@@ -119,7 +119,8 @@ class ConvTransposed {
   std::vector<Phase> phases_;
   AlignedBuffer zeros_;  // one pixel
   int64_t tasks_ = 0;
-  size_t worker_bytes_ = 0;  // scratch of one thread
+  bool same_blocks_ = false;  // in all phases
+  size_t worker_bytes_ = 0;   // scratch of one thread
 };
 
 }  // namespace sula::cpu

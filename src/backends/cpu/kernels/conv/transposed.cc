@@ -56,6 +56,9 @@ Result<ConvTransposed> ConvTransposed::Make(const ConvSpec& spec, const float* w
     r.worker_bytes_ = std::max(r.worker_bytes_, AlignUp(pointers * sizeof(float*)));
     r.phases_.push_back(std::move(p));
   }
+  r.same_blocks_ = std::all_of(r.phases_.begin(), r.phases_.end(), [&](const Phase& p) {
+    return p.blocks.tasks() == r.phases_.front().blocks.tasks();
+  });
   return r;
 }
 
@@ -103,11 +106,18 @@ void ConvTransposed::FillRows(const Phase& phase, const ConvArgs& args, int64_t 
 void ConvTransposed::Run(const ConvArgs& args, const Parallel& parallel) const {
   const GemmKernels& kernels = GemmFor(machine_.target);
   parallel.For(tasks_, [&](int64_t task, int worker) {
-    size_t i = phases_.size() - 1;
-    while (phases_[i].first_task > task) --i;
+    // Where phases have the same blocks, as a rule, the phases of a block follow each other: they
+    // read the same input and write neighbouring pixels.
+    const int64_t n = static_cast<int64_t>(phases_.size());
+    size_t i = static_cast<size_t>(task % n);
+    int64_t block = task / n;
+    if (!same_blocks_) {
+      i = phases_.size() - 1;
+      while (phases_[i].first_task > task) --i;
+      block = task - phases_[i].first_task;
+    }
     const Phase& phase = phases_[i];
     const GemmBlocks& blocks = phase.blocks;
-    const int64_t block = task - phase.first_task;
     const int64_t pixels = spec_.batch * phase.count[0] * phase.count[1] * phase.count[2];
     const int64_t begin = block / blocks.panel_groups * blocks.rows;
     const int64_t end = std::min(begin + blocks.rows, pixels);

@@ -65,18 +65,16 @@ GemmBlocks ChooseGemmBlocks(int64_t m, int64_t n, int64_t taps, int64_t k,
   return r;
 }
 
-int64_t PackedRowStride(int64_t a_stride, int64_t k, int tile_rows) {
+bool RowsCollide(int64_t a_stride, int tile_rows) {
   constexpr int64_t kSetBytes = 4096, kWays = 8;
-  if (tile_rows <= kWays || a_stride * 4 % kSetBytes != 0) return a_stride;
-  // Whole cache lines, an odd number of them.
-  return (k + 15) / 16 / 2 * 32 + 16;
+  return tile_rows > kWays && a_stride * 4 % kSetBytes == 0;
 }
 
-void PackRows(const float* a, int64_t a_stride, int64_t rows, int64_t k, float* packed,
-              int64_t packed_stride) {
-  for (int64_t i = 0; i < rows; ++i)
-    std::memcpy(packed + i * packed_stride, a + i * a_stride,
-                static_cast<size_t>(k) * sizeof(float));
+int64_t PackedRowStride(int64_t k) { return (k + 15) / 16 / 2 * 32 + 16; }
+
+void PackRows(const float* const* rows, int64_t num_rows, int64_t k, float* packed) {
+  for (int64_t i = 0; i < num_rows; ++i)
+    std::memcpy(packed + i * PackedRowStride(k), rows[i], static_cast<size_t>(k) * sizeof(float));
 }
 
 }  // namespace sula::cpu

@@ -70,10 +70,11 @@ GemmBlocks ChooseGemmBlocks(int64_t m, int64_t n, int64_t taps, int64_t k,
                             size_t l2_bytes);
 
 // Rows at a multiple of 4 KiB lie in one set of L1, which holds fewer lines than a tall tile has
-// rows: such rows are copied (PackRows) to this stride before they are multiplied, which costs one
-// pass against one per panel. Returns a_stride where nothing is to be gained.
-int64_t PackedRowStride(int64_t a_stride, int64_t k, int tile_rows);
-void PackRows(const float* a, int64_t a_stride, int64_t rows, int64_t k, float* packed,
-              int64_t packed_stride);
+// rows. Such rows are better copied (PackRows), which costs one pass against one per panel.
+bool RowsCollide(int64_t a_stride, int tile_rows);
+// The stride to copy rows of k floats to: whole cache lines, an odd number of them.
+int64_t PackedRowStride(int64_t k);
+// Copies row i of k floats from rows[i] to packed + i * PackedRowStride(k).
+void PackRows(const float* const* rows, int64_t num_rows, int64_t k, float* packed);
 
 }  // namespace sula::cpu

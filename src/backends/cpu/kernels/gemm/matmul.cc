@@ -56,7 +56,8 @@ Result<MatMul> MatMul::Make(const MatMulSpec& spec, const float* b, const float*
   r.blocks_ =
       ChooseGemmBlocks(r.rows_, spec.n, 1, spec.k, spec.k * 4, static_cast<int>(r.panels_.size()),
                        kernels.tile_rows[r.panels_.front().vectors], threads, machine.l2_bytes);
-  r.row_stride_ = PackedRowStride(spec.k, spec.k, kernels.tile_rows[r.panels_.front().vectors]);
+  const bool collide = RowsCollide(spec.k, kernels.tile_rows[r.panels_.front().vectors]);
+  r.row_stride_ = collide ? PackedRowStride(spec.k) : spec.k;
   return r;
 }
 
@@ -125,7 +126,9 @@ void MatMul::Run(const MatMulArgs& args, const Parallel& parallel) const {
     call.a = a + spec_.a_index[static_cast<size_t>(product)] * spec_.m * spec_.k + begin * spec_.k;
     if (row_stride_ != spec_.k) {
       auto* rows = reinterpret_cast<float*>(row_work + static_cast<size_t>(worker) * row_bytes);
-      PackRows(call.a, spec_.k, end - begin, spec_.k, rows, row_stride_);
+      for (int64_t i = 0; i < end - begin; ++i)
+        std::memcpy(rows + i * row_stride_, call.a + i * spec_.k,
+                    static_cast<size_t>(spec_.k) * sizeof(float));
       call.a = rows;
     }
     call.b = packed + spec_.b_index[static_cast<size_t>(product)] * packed_floats_;

@@ -49,7 +49,7 @@ class MatMul {
   AlignedBuffer bias_;               // constant bias, or zeros
   GemmBlocks blocks_;                // of one product
   int64_t products_ = 0, rows_ = 0;  // batches that share one b and follow each other are one
-  int64_t row_stride_ = 0;           // see PackedRowStride
+  int64_t row_stride_ = 0;           // see RowsCollide
 };
 
 }  // namespace sula::cpu

@@ -62,6 +62,8 @@ template <class V, bool kMax>
   int64_t c = channel_begin;
   for (; c + 4 * V::kLanes <= channel_end; c += 4 * V::kLanes)
     PoolVectors<V, kMax, 4>(w, c, V::kLanes, out);
+  for (; c + 2 * V::kLanes <= channel_end; c += 2 * V::kLanes)
+    PoolVectors<V, kMax, 2>(w, c, V::kLanes, out);
   for (; c + V::kLanes <= channel_end; c += V::kLanes)
     PoolVectors<V, kMax, 1>(w, c, V::kLanes, out);
   if (c < channel_end) PoolVectors<V, kMax, 1>(w, c, static_cast<int>(channel_end - c), out);

@@ -85,11 +85,11 @@ Result<Winograd> Winograd::Make(const ConvSpec& spec, int form_index, const floa
   r.tile_rows_ = (w.out[1] + form.rows - 1) / form.rows;
   r.tile_columns_ = (w.out[2] + form.columns - 1) / form.columns;
   r.tiles_ = spec.batch * r.tile_rows_ * r.tile_columns_;
-  // A block's transformed input and output take 7/8 of L2; but at least 18 tiles, because all
-  // filters are read once per block.
+  // A block's transformed input and output take half of L2, as filters and maps pass through it
+  // too; but at least 18 tiles, because all filters are read once per block.
   const auto l2 = static_cast<int64_t>(machine.l2_bytes);
   const int64_t tile_bytes = form.positions() * (RowStride(k) + RowStride(n)) * 4;
-  int64_t block = std::max<int64_t>(18, l2 / 8 * 7 / tile_bytes);
+  int64_t block = std::max<int64_t>(18, l2 / 2 / tile_bytes);
   if (machine.threads > 1) {
     // Blocks of their own need no barriers between the steps; but with too few of them, threads
     // would idle or read all filters for a handful of tiles each.
