@@ -32,6 +32,7 @@ struct Range {
 // The taps k of an axis for which o * stride + k * dilation - pad lies inside the input.
 [[gnu::always_inline]] constexpr Range ValidTaps(const Window& w, int axis, int64_t o) {
   const int64_t at = o * w.stride[axis] - w.pad[axis], d = w.dilation[axis];
+  if (at >= 0 && at + (w.kernel[axis] - 1) * d < w.in[axis]) return {0, w.kernel[axis]};
   int64_t begin = at >= 0 ? 0 : (-at + d - 1) / d;
   int64_t end = at >= w.in[axis] ? 0 : (w.in[axis] - at + d - 1) / d;
   if (end > w.kernel[axis]) end = w.kernel[axis];

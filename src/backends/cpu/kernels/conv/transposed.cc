@@ -79,13 +79,16 @@ void ConvTransposed::FillRows(const Phase& phase, const ConvArgs& args, int64_t 
   const Window& w = spec_.window;
   const Axes& n = phase.count;
   const auto* zeros = zeros_.as<float>();
-  for (int64_t p = begin; p < end; ++p) {
-    const int64_t x = p % n[2], y = p / n[2] % n[1], z = p / (n[2] * n[1]) % n[0];
-    const int64_t batch = p / (n[2] * n[1] * n[0]);
+  for (int64_t p = begin; p < end;) {
+    // A run of pixels in one row.
+    const int64_t x0 = p % n[2], row = p / n[2];
+    const int64_t run = std::min(n[2] - x0, end - p);
+    const int64_t y = row % n[1], z = row / n[1] % n[0], batch = row / (n[1] * n[0]);
     const int64_t oz = z * w.stride[0] + phase.first[0], oy = y * w.stride[1] + phase.first[1];
-    const int64_t ox = x * w.stride[2] + phase.first[2];
-    rows[p - begin] =
+    const int64_t ox = x0 * w.stride[2] + phase.first[2];
+    float* out =
         args.out + (((batch * w.out[0] + oz) * w.out[1] + oy) * w.out[2] + ox) * args.out_stride;
+    for (int64_t i = 0; i < run; ++i) rows[p - begin + i] = out + i * w.stride[2] * args.out_stride;
     const float** at = pointers + (p - begin);
     for (int64_t dz : phase.offset[0]) {
       const int64_t iz = z + dz;
@@ -94,12 +97,16 @@ void ConvTransposed::FillRows(const Phase& phase, const ConvArgs& args, int64_t 
         const bool inside = iz >= 0 && iz < w.in[0] && iy >= 0 && iy < w.in[1];
         const int64_t line = ((batch * w.in[0] + iz) * w.in[1] + iy) * w.in[2];
         for (int64_t dx : phase.offset[2]) {
-          const int64_t ix = x + dx;
-          *at = inside && ix >= 0 && ix < w.in[2] ? args.in + (line + ix) * args.in_stride : zeros;
+          const float* in = args.in + (line + x0 + dx) * args.in_stride;
+          for (int64_t i = 0; i < run; ++i) {
+            const int64_t ix = x0 + dx + i;
+            at[i] = inside && ix >= 0 && ix < w.in[2] ? in + i * args.in_stride : zeros;
+          }
           at += end - begin;
         }
       }
     }
+    p += run;
   }
 }
 

@@ -144,12 +144,20 @@ void RunWinogradInput(const WinogradCall& call, int64_t tile_begin, int64_t tile
     const int64_t x0 = t % call.tile_columns * Columns::kOutputs - w.pad[2];
     const int64_t image = t / (call.tile_columns * call.tile_rows);
     const float* pixels[Rows::kSize * Columns::kSize];
+    const bool all_inside =
+        y0 >= 0 && y0 + Rows::kSize <= w.in[1] && x0 >= 0 && x0 + Columns::kSize <= w.in[2];
     for (int i = 0; i < Rows::kSize; ++i) {
       const int64_t y = y0 + i;
       const float* row = call.in + ((image * w.in[1] + y) * w.in[2] + x0) * call.in_stride;
+      const float** to = pixels + i * Columns::kSize;
+      if (all_inside) {
+#pragma GCC unroll 12
+        for (int j = 0; j < Columns::kSize; ++j) to[j] = row + j * call.in_stride;
+        continue;
+      }
       for (int j = 0; j < Columns::kSize; ++j) {
         const bool inside = y >= 0 && y < w.in[1] && x0 + j >= 0 && x0 + j < w.in[2];
-        pixels[i * Columns::kSize + j] = inside ? row + j * call.in_stride : call.zeros;
+        to[j] = inside ? row + j * call.in_stride : call.zeros;
       }
     }
     float* v = call.v + (t - call.first_tile) * call.v_stride;
