@@ -1,6 +1,5 @@
 #include "frontends/onnx/importer.h"
 
-#include <algorithm>
 #include <functional>
 #include <queue>
 #include <set>
@@ -74,11 +73,11 @@ Result<Graph> Importer::Run() {
 
   Graph graph;
   graph.name = proto.name();
+  for (const StringPair& entry : model_->metadata_props())
+    graph.metadata[entry.key()] = entry.value();
   graph.metadata["format"] = "onnx";
   if (!model_->producer_name().empty())
     graph.metadata["producer"] = StrCat(model_->producer_name(), " ", model_->producer_version());
-  for (const StringPair& entry : model_->metadata_props())
-    graph.metadata[entry.key()] = entry.value();
 
   Scope scope;
   scope.graph = &graph;
@@ -488,10 +487,7 @@ Status Importer::DefineRefused(const NodeProto& node, Scope& scope) {
 }
 
 void Importer::Refuse(const std::string& what, const std::string& where) {
-  auto it = std::find_if(refused_.begin(), refused_.end(),
-                         [&](const auto& entry) { return entry.first == what; });
-  if (it == refused_.end()) it = refused_.insert(it, {what, {}});
-  it->second.push_back(where);
+  refused_[what].push_back(where);
 }
 
 Status Importer::Refusal() const {

@@ -110,7 +110,7 @@ class Importer {
   Opsets opsets_;
   std::map<FunctionKey, const FunctionProto*> functions_;
   std::map<const FunctionProto*, Opsets> function_opsets_;
-  std::vector<std::pair<std::string, std::vector<std::string>>> refused_;  // what, where
+  std::map<std::string, std::vector<std::string>> refused_;  // what -> where
   int64_t nodes_ = 0;
 };
 

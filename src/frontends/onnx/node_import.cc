@@ -63,7 +63,6 @@ NodeImport::NodeImport(Graph& graph, TensorReader& tensors, const NodeProto& nod
 }
 
 std::optional<int> NodeImport::RankOf(ValueId v, std::string_view why) {
-  if (!graph_.value(v).type.shape) (void)InferShapes(graph_);  // more than the single steps knew
   if (const auto& shape = graph_.value(v).type.shape) return shape->rank();
   Fail(Unsupported(op_type(), ": ", why, " needs the rank of an input, which is not known"));
   return std::nullopt;
