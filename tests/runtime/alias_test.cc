@@ -237,7 +237,7 @@ TEST(Aliases, OutputsThatAreReadTwiceOrViewed) {
     %b = Neg(%a)
     %v = Reshape(%a, %shape)
     %w = Reshape(%x, %shape)
-    output %a, %b, %a, %v, %x, %k, %w, %x
+    output %a, %b, %a, %v, %x, %k, %w, %x, %k
   })");
   ExpectSameAsEvaluate(g);
 }

@@ -75,6 +75,14 @@ TEST(PlanMemory, RandomLifetimes) {
   }
 }
 
+TEST(PlanMemory, VeryManyRequestsStayQuick) {
+  std::vector<MemoryRequest> requests;
+  for (int i = 0; i < 20000; ++i)
+    requests.push_back({static_cast<size_t>(64 + i % 1000), i, i + 1 + i % 3});
+  const MemoryPlan plan = PlanMemory(requests, 64);
+  EXPECT_LE(plan.peak_bytes, 2 * plan.lower_bound_bytes);
+}
+
 TEST(PlanMemory, SameRequestsGiveTheSamePlan) {
   const std::vector<MemoryRequest> r = {{7, 0, 3}, {7, 1, 2}, {9, 2, 5}, {7, 4, 6}, {1, 0, 6}};
   EXPECT_EQ(PlanMemory(r, 64).offsets, PlanMemory(r, 64).offsets);

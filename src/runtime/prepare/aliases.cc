@@ -1,4 +1,5 @@
 // Copies and blocks of memory that a schedule can do without.
+#include <algorithm>
 #include <bit>
 
 #include "runtime/prepare/schedule.h"
@@ -31,10 +32,25 @@ bool Forward(Schedule& s, const Step& copy) {
   return at && s.TryMove(root, to, derive, *at);
 }
 
+// The forms of each storage, and how far they reach.
+struct Members {
+  std::vector<int> forms;
+  int64_t elements = 0;
+};
+std::vector<Members> MembersOf(const Schedule& s) {
+  std::vector<Members> members(s.storages.size());
+  for (size_t i = 0; i < s.forms.size(); ++i) {
+    const Form& f = s.forms[i];
+    Members& m = members[f.storage];
+    m.forms.push_back(static_cast<int>(i));
+    m.elements = std::max(m.elements, f.at.offset + Extent(f.dims, f.at.strides));
+  }
+  return members;
+}
+
 // True if the form is all there is in its storage.
-bool Fills(const Schedule& s, int form) {
-  const Form& f = s.forms[form];
-  return f.at.offset == 0 && Extent(f.dims, f.at.strides) == s.StorageElements(f.storage);
+bool Fills(const Form& f, const std::vector<Members>& members) {
+  return f.at.offset == 0 && Extent(f.dims, f.at.strides) == members[f.storage].elements;
 }
 
 }  // namespace
@@ -69,6 +85,7 @@ void PadPixels(Schedule& schedule) {
 
 void ReuseInPlace(Schedule& schedule) {
   std::vector<Lifetime> lifetimes = Lifetimes(schedule);
+  std::vector<Members> members = MembersOf(schedule);
   for (size_t i = 0; i < schedule.steps.size(); ++i) {
     const Step& step = schedule.steps[i];
     if (step.kind != Step::Kind::kKernel || !step.entry->in_place || step.inputs.empty() ||
@@ -90,11 +107,11 @@ void ReuseInPlace(Schedule& schedule) {
     for (size_t k = 1; k < step.inputs.size(); ++k)
       read_twice |=
           step.inputs[k].form >= 0 && schedule.forms[step.inputs[k].form].storage == dying;
-    if (read_twice || !Fills(schedule, step.inputs[0].form) ||
-        !Fills(schedule, step.outputs[0].form))
-      continue;
-    for (Form& f : schedule.forms)
-      if (f.storage == dying) f.storage = born;
+    if (read_twice || !Fills(in, members) || !Fills(out, members)) continue;
+    for (int f : members[dying].forms) schedule.forms[f].storage = born;
+    members[born].forms.insert(members[born].forms.end(), members[dying].forms.begin(),
+                               members[dying].forms.end());
+    members[dying].forms.clear();
     lifetimes[born].first = lifetimes[dying].first;
     lifetimes[dying] = {static_cast<int>(schedule.steps.size()), -1};
   }

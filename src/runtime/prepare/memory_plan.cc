@@ -78,6 +78,10 @@ MemoryPlan PlanMemory(std::span<const MemoryRequest> requests, size_t alignment)
   auto bytes = [&](int i) { return static_cast<double>(requests[i].bytes); };
   // Requests in rising order of a key, each followed by a second key for ties.
   using Key = std::pair<double, double>;
+  // Each packing is quadratic; very large graphs get fewer.
+  constexpr double kComparisons = 4e8;
+  const double n = static_cast<double>(requests.size());
+  double packings_left = std::max(1.0, kComparisons / (n * n + 1));
   auto attempt = [&](auto key) {
     std::vector<int> order(requests.size());
     std::iota(order.begin(), order.end(), 0);
@@ -85,7 +89,8 @@ MemoryPlan PlanMemory(std::span<const MemoryRequest> requests, size_t alignment)
     for (size_t i = 0; i < requests.size(); ++i) keys[i] = key(static_cast<int>(i));
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return keys[a] < keys[b]; });
     for (bool tightest : {true, false}) {
-      if (best.peak_bytes == lower_bound) return;
+      if (best.peak_bytes == lower_bound || packings_left < 1) return;
+      packings_left -= 1;
       MemoryPlan plan = Pack(requests, order, alignment, tightest);
       if (plan.peak_bytes < best.peak_bytes) best = std::move(plan);
     }

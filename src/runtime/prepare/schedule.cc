@@ -75,14 +75,6 @@ void Schedule::MarkUsed(const FormUse& use) {
   if (use.form >= 0) forms[use.form].used |= Bit(use.layout);
 }
 
-int64_t Schedule::StorageElements(int storage) const {
-  int64_t elements = 0;
-  for (const Form& f : forms)
-    if (f.storage == storage)
-      elements = std::max(elements, f.at.offset + Extent(f.dims, f.at.strides));
-  return elements;
-}
-
 int Schedule::RootOf(int form) const {
   while (forms[form].base >= 0) form = forms[form].base;
   return form;

@@ -85,8 +85,6 @@ class Schedule {
   FormUse AnyUse(int form) const;
   void MarkUsed(const FormUse& use);
 
-  // Elements from the beginning of the storage to the end of its last form.
-  int64_t StorageElements(int storage) const;
   // The form without base of a storage.
   int RootOf(int form) const;
 

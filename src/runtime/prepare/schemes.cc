@@ -1,6 +1,7 @@
 // Layouts and kernels by a greedy walk in topological order.
 #include <algorithm>
 #include <limits>
+#include <map>
 
 #include "ops/movement.h"
 #include "runtime/prepare/schedule.h"
@@ -41,14 +42,19 @@ class Scheduler {
       const ValueId v = graph_.inputs()[i];
       AddRoot(v, Layout::kRowMajor, s_.AddStorage(Place::kInput, static_cast<int>(i)));
     }
-    for (ValueId v : graph_.inputs()) WriteOutputs(v);
-    for (ValueId v : graph_.outputs())
-      if (graph_.Constant(v)) WriteOutputs(v);
+    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
+      const ValueId v = graph_.outputs()[i];
+      if (graph_.Constant(v) || !forms_[v].empty())
+        WriteOutput(i);
+      else
+        outputs_of_[v].push_back(i);
+    }
     for (NodeId id : order_) {
       if (Status status = Visit(id); !status.ok())
         return std::move(status).AddContext(Describe(graph_, id));
       for (ValueId v : graph_.node(id).outputs)
-        if (v != kNoValue && !graph_.Constant(v)) WriteOutputs(v);
+        if (const auto outputs = outputs_of_.find(v); outputs != outputs_of_.end())
+          for (size_t i : outputs->second) WriteOutput(i);
     }
     return std::move(s_);
   }
@@ -139,16 +145,14 @@ class Scheduler {
     s_.steps.push_back(std::move(step));
   }
 
-  // Copies a value to the memory of each graph output that it is.
-  void WriteOutputs(ValueId v) {
-    for (size_t i = 0; i < graph_.outputs().size(); ++i) {
-      if (graph_.outputs()[i] != v || !IsStatic(v)) continue;
-      const FormUse from = Get(v, Layout::kRowMajor);
-      const int storage = s_.AddStorage(Place::kOutput, static_cast<int>(i));
-      const int form =
-          s_.AddRoot(v, graph_.value(v).type.dtype, DimsOf(v), Layout::kRowMajor, storage);
-      AddCopy(v, from, {form, Layout::kRowMajor});
-    }
+  // Copies a value of known size to the memory of graph output i.
+  void WriteOutput(size_t i) {
+    const ValueId v = graph_.outputs()[i];
+    if (!IsStatic(v)) return;
+    const FormUse from = Get(v, Layout::kRowMajor);
+    const int form =
+        AddRoot(v, Layout::kRowMajor, s_.AddStorage(Place::kOutput, static_cast<int>(i)));
+    AddCopy(v, from, {form, Layout::kRowMajor});
   }
 
   Backend& Copier() const { return *backends_[0]; }
@@ -482,7 +486,8 @@ class Scheduler {
   std::span<Backend* const> backends_;
   const SchemeOptions& options_;
   Schedule s_;
-  std::vector<std::vector<int>> forms_;  // by value
+  std::vector<std::vector<int>> forms_;                // by value
+  std::map<ValueId, std::vector<size_t>> outputs_of_;  // graph outputs computed by nodes
 };
 
 }  // namespace
