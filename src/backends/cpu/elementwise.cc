@@ -77,8 +77,7 @@ UnaryCall CallOf(const KernelRequest& r) {
 class UnaryKernel final : public Kernel {
  public:
   explicit UnaryKernel(const KernelRequest& r)
-      : call_(CallOf(r)),
-        run_(GetElementwise(BestTarget()).unary[static_cast<size_t>(call_.fn)]) {
+      : call_(CallOf(r)), run_(GetElementwise(BestTarget()).unary[static_cast<size_t>(call_.fn)]) {
     const Dims out = LogicalStrides(r.outputs[0]), in = LogicalStrides(r.inputs[0]);
     for (size_t i = 0; i < out.size(); ++i) box_.AddAxis(r.outputs[0].dims[i], {out[i], in[i]});
     box_ = Simplify(box_);
