@@ -1,5 +1,7 @@
 // sula: the command line.
-#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <new>
 
 #include "commands.h"
 #include "sula/model.h"
@@ -20,7 +22,6 @@ Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused because something is not s
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("sula runs trained neural networks.", "sula");
   app.set_version_flag("--version", std::string(sula::Version()));
   app.set_help_all_flag("--help-all", "Show the help of all commands");
@@ -33,11 +34,18 @@ int main(int argc, char** argv) {
   sula::cli::AddInfo(app, exit_code);
   sula::cli::AddExplain(app, exit_code);
   sula::cli::AddOps(app, exit_code);
-  // CLI11 reports wrong usage by exceptions; they end here.
+  // CLI11 reports wrong usage by exceptions, the standard library and fmt a lack of memory or an
+  // output that cannot be written; all end here.
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? sula::cli::kExitOk : sula::cli::kExitUsage;
+  } catch (const std::bad_alloc&) {
+    return sula::cli::Report(sula::Status(sula::Code::kResourceExhausted, "out of memory"));
+  } catch (const std::exception& e) {
+    return sula::cli::Report(sula::Status(sula::Code::kIo, e.what()));
   }
+  if (std::fflush(stdout) != 0)
+    return sula::cli::Report(sula::Status(sula::Code::kIo, "cannot write to standard output"));
   return exit_code;
 }

@@ -49,8 +49,9 @@ struct ConvertSummary {
   std::vector<std::string> warnings;
 };
 
-// What a list of files is, judged by content first, then by name: "sula", "ONNX", "Caffe",
-// "TensorFlow", "TFLite", "TorchScript". Empty if it cannot be told. Reads the first bytes.
+// The format of a model file, judged by its first bytes, then by its name: "sula" or "ONNX", which
+// can be converted, or the name of another one, for a clear refusal ("TFLite", "Caffe", ...). Empty
+// if it cannot be told.
 std::string DetectFormat(const std::string& path);
 
 // Reads the model in `files` (most formats have one), optimizes it and writes `output`. Errors:

@@ -301,6 +301,14 @@ class Errors(Case):
                      ["run", model, "--input", self.path("in"), "--max-memory", "lots"]):
             self.fails(*args)
 
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "w") as full:
+            p = subprocess.run([SULA, "ops", "--json"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(p.returncode, 1, p.stderr)
+        model = self.add_inputs()
+        self.fails("run", model, "--input", self.path("in"), "--output", "/proc/nothing", says=["/proc/nothing"])
+        self.fails("convert", model, "-o", "/proc/nothing/o.sula", says=["/proc/nothing"])
+
     def test_help_everywhere(self):
         self.assertIn("Exit codes", self.sula("--help").stdout)
         self.assertRegex(self.sula("--version").stdout, r"\d+\.\d+\.\d+")
