@@ -92,7 +92,9 @@ function(sula_test name)
   endforeach()
   target_link_libraries(${name}_test PRIVATE GTest::gtest GTest::gmock GTest::gtest_main ${ARG_LINK})
   # The address sanitizer would otherwise end the process where malloc reports that memory is short.
-  gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 120
-                       PROPERTIES TIMEOUT 300 LABELS "${ARG_LABELS}"
-                                  ENVIRONMENT "ASAN_OPTIONS=allocator_may_return_null=1")
+  set(properties TIMEOUT 300 ENVIRONMENT "ASAN_OPTIONS=allocator_may_return_null=1")
+  if(ARG_LABELS)
+    list(APPEND properties LABELS "${ARG_LABELS}")
+  endif()
+  gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 120 PROPERTIES ${properties})
 endfunction()
