@@ -12,6 +12,8 @@ namespace {
 
 constexpr int64_t kTaskElements = 4096;
 constexpr int64_t kColumns = 256;  // of one pass across rows: its sums and maxima stay in L1
+// Rows that fill no vector are turned into columns, a block of them at a time.
+constexpr int64_t kShortRow = 16, kShortRows = 128;
 
 int AxisOf(const KernelRequest& r) {
   const int64_t axis = r.params<SoftmaxParams>().axis;
@@ -43,6 +45,7 @@ class SoftmaxKernel final : public Kernel {
       const int64_t per_task = std::max<int64_t>(1, kTaskElements / std::max<int64_t>(1, length_));
       args.parallel.For((outer_ + per_task - 1) / per_task, [&](int64_t task, int) {
         const int64_t end = std::min(outer_, (task + 1) * per_task);
+        if (length_ <= kShortRow) return ShortRows(x, y, task * per_task, end);
         for (int64_t i = task * per_task; i < end; ++i) {
           kernels_.softmax(x + i * in_step_, y + i * out_step_, length_, log_);
         }
@@ -59,6 +62,18 @@ class SoftmaxKernel final : public Kernel {
   }
 
  private:
+  void ShortRows(const float* x, float* y, int64_t begin, int64_t end) const {
+    float columns[kShortRow * kShortRows], scratch[2 * kShortRows];
+    for (int64_t at = begin; at < end; at += kShortRows) {
+      const int64_t n = std::min(kShortRows, end - at);
+      for (int64_t i = 0; i < n; ++i)
+        for (int64_t k = 0; k < length_; ++k) columns[k * n + i] = x[(at + i) * in_step_ + k];
+      kernels_.softmax_columns(columns, columns, length_, n, n, log_, scratch);
+      for (int64_t i = 0; i < n; ++i)
+        for (int64_t k = 0; k < length_; ++k) y[(at + i) * out_step_ + k] = columns[k * n + i];
+    }
+  }
+
   const ElementwiseKernels& kernels_;
   bool log_;
   int64_t outer_ = 0, length_ = 1, inner_ = 1, in_step_ = 0, out_step_ = 0;
