@@ -104,8 +104,8 @@ class PlanBuilder {
       report.inputs = {s_.Desc(step.inputs[0]).ToString()};
       report.outputs = {s_.Desc(step.outputs[0]).ToString()};
       const TensorDesc desc = s_.Desc(step.inputs[0]);
-      report.bytes = 2.0 * static_cast<double>(desc.num_elements()) *
-                     static_cast<double>(SizeOf(desc.dtype));
+      report.bytes =
+          2.0 * static_cast<double>(desc.num_elements()) * static_cast<double>(SizeOf(desc.dtype));
       return;
     }
     const Node& node = graph().node(step.node);
