@@ -144,23 +144,25 @@ struct SimdChecks {
     return nullptr;
   }
 
-  static bool Limits(V (*f)(V), float x, float want) {
+  // kF is a template argument, since the functions are always inlined and so have no address.
+  template <V (*kF)(V)>
+  static bool Limits(float x, float want) {
     float y[kN];
-    f(V::Set(x)).Store(y);
+    kF(V::Set(x)).Store(y);
     return std::isnan(want) ? std::isnan(y[0]) : y[0] == want;
   }
   static const char* MathLimits() {
     using namespace simd;  // NOLINT: functions under test
-    if (!Limits(Exp<V>, kInf, kInf) || !Limits(Exp<V>, -kInf, 0) || !Limits(Exp<V>, kNan, kNan) ||
-        !Limits(Exp<V>, 89.5f, kInf) || !Limits(Exp<V>, -110, 0))
+    if (!Limits<Exp<V>>(kInf, kInf) || !Limits<Exp<V>>(-kInf, 0) || !Limits<Exp<V>>(kNan, kNan) ||
+        !Limits<Exp<V>>(89.5f, kInf) || !Limits<Exp<V>>(-110, 0))
       return "limits of Exp";
-    if (!Limits(Log<V>, kInf, kInf) || !Limits(Log<V>, 0, -kInf) || !Limits(Log<V>, -1, kNan) ||
-        !Limits(Log<V>, kNan, kNan))
+    if (!Limits<Log<V>>(kInf, kInf) || !Limits<Log<V>>(0, -kInf) || !Limits<Log<V>>(-1, kNan) ||
+        !Limits<Log<V>>(kNan, kNan))
       return "limits of Log";
-    if (!Limits(Tanh<V>, kInf, 1) || !Limits(Tanh<V>, -kInf, -1) || !Limits(Tanh<V>, kNan, kNan))
+    if (!Limits<Tanh<V>>(kInf, 1) || !Limits<Tanh<V>>(-kInf, -1) || !Limits<Tanh<V>>(kNan, kNan))
       return "limits of Tanh";
-    if (!Limits(Sigmoid<V>, kInf, 1) || !Limits(Sigmoid<V>, -kInf, 0)) return "limits of Sigmoid";
-    if (!Limits(Erf<V>, kInf, 1) || !Limits(Erf<V>, -kInf, -1) || !Limits(Erf<V>, kNan, kNan))
+    if (!Limits<Sigmoid<V>>(kInf, 1) || !Limits<Sigmoid<V>>(-kInf, 0)) return "limits of Sigmoid";
+    if (!Limits<Erf<V>>(kInf, 1) || !Limits<Erf<V>>(-kInf, -1) || !Limits<Erf<V>>(kNan, kNan))
       return "limits of Erf";
     return nullptr;
   }
@@ -172,13 +174,14 @@ struct SimdChecks {
   }
 
   // Largest error of f against `exact` on [low, high], in units of the last place.
-  static double Ulps(V (*f)(V), double (*exact)(double), double low, double high) {
+  template <V (*kF)(V)>
+  static double Ulps(double (*exact)(double), double low, double high) {
     double worst = 0;
     constexpr int kSteps = 200000;
     for (int i = 0; i < kSteps; i += kN) {
       float x[kN], y[kN];
       for (int j = 0; j < kN; ++j) x[j] = static_cast<float>(low + (high - low) * (i + j) / kSteps);
-      f(V::Load(x)).Store(y);
+      kF(V::Load(x)).Store(y);
       for (int j = 0; j < kN; ++j) {
         const double want = exact(static_cast<double>(x[j]));
         const double magnitude = std::fmax(std::fabs(want), 1.2e-38);
@@ -195,11 +198,11 @@ struct SimdChecks {
     auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
     auto erf = [](double x) { return std::erf(x); };
     MathErrors e;
-    e.exp = std::fmax(Ulps(simd::Exp<V>, exp, -87, 88.5), Ulps(simd::Exp<V>, exp, -1, 1));
-    e.log = std::fmax(Ulps(simd::Log<V>, log, 1e-6, 1e6), Ulps(simd::Log<V>, log, .5, 2));
-    e.tanh = Ulps(simd::Tanh<V>, tanh, -10, 10);
-    e.sigmoid = Ulps(simd::Sigmoid<V>, sigmoid, -80, 30);
-    e.erf = Ulps(simd::Erf<V>, erf, -5, 5);
+    e.exp = std::fmax(Ulps<simd::Exp<V>>(exp, -87, 88.5), Ulps<simd::Exp<V>>(exp, -1, 1));
+    e.log = std::fmax(Ulps<simd::Log<V>>(log, 1e-6, 1e6), Ulps<simd::Log<V>>(log, .5, 2));
+    e.tanh = Ulps<simd::Tanh<V>>(tanh, -10, 10);
+    e.sigmoid = Ulps<simd::Sigmoid<V>>(sigmoid, -80, 30);
+    e.erf = Ulps<simd::Erf<V>>(erf, -5, 5);
     return e;
   }
 };
