@@ -88,7 +88,8 @@ class Session {
   // The session's own input memory, dense row-major, to be filled before Run. Valid until Resize.
   void* input_data(int i);
   // Reads input i from `data` (dense row-major, input_dims, must stay valid during Run) instead;
-  // null returns to the session's own memory.
+  // null returns to the session's own memory. Bound memory of different inputs and outputs must not
+  // overlap where one of them is an output.
   Status BindInput(int i, const void* data);
   // Writes output i to `data` (room for output_dims) instead of the session's memory. Refused for
   // outputs whose size depends on the data.

@@ -26,9 +26,9 @@ Dims BroadcastStrides(const TensorDesc& desc, std::span<const int64_t> dims) {
   return strides;
 }
 
-bool FitsBox(const KernelRequest& request, int spare) {
+bool FitsBox(const KernelRequest& request) {
   const auto fits = [&](const TensorDesc& d) {
-    return static_cast<int>(d.dims.size()) + spare <= Box<2>::kMaxRank;
+    return static_cast<int>(d.dims.size()) + 1 <= Box<2>::kMaxRank;
   };
   for (const TensorDesc& d : request.inputs)
     if (!fits(d)) return false;

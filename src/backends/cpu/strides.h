@@ -13,8 +13,8 @@ Dims LogicalStrides(const TensorDesc& desc);
 // last axis, 0 along axes where it has size 1 or none. Precondition: it broadcasts to dims.
 Dims BroadcastStrides(const TensorDesc& desc, std::span<const int64_t> dims);
 
-// True if all of the tensors' ranks fit a Box with `spare` axes to spare.
-bool FitsBox(const KernelRequest& request, int spare = 1);
+// True if all of the tensors' ranks fit a Box with an axis to spare for EnsureUnitRows.
+bool FitsBox(const KernelRequest& request);
 
 // Gives the box an innermost axis along which the written array has stride 1 and all others 0 or
 // 1, of size 1 if need be: what row kernels ask for.
