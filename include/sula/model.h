@@ -63,6 +63,17 @@ struct ModelInfo {
 // error says which shape does not fit.
 Result<ModelInfo> Inspect(const Model& model, const InputShapes& shapes = {});
 
+// One node of a model.
+struct NodeInfo {
+  std::string name, op;
+  std::vector<std::pair<std::string, std::string>> fields;  // those that differ from their default
+  std::vector<std::string> inputs;                          // names of values; "" where absent
+  std::vector<ValueInfo> outputs;                           // without a name where absent
+};
+
+// The nodes in an order in which they can run. Bodies of control flow are not looked into.
+std::vector<NodeInfo> Nodes(const Model& model);
+
 // One input or output of an operator.
 struct PortInfo {
   std::string name, help;

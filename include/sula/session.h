@@ -10,7 +10,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sula/model.h"
@@ -25,6 +27,10 @@ struct SessionOptions {
                          // "reference" or "null": that one, with reference as fallback
   size_t max_bytes = 0;  // 0: no limit; else prepare refuses a plan that needs more
   int plan_cache = 4;    // plans kept for recently used input shapes, at least 1
+  // Names of values (see Nodes) that are returned as well, after the model's own outputs and in
+  // this order: to look inside. They are what the model holds: values that the conversion fused
+  // into others are not there. Each costs its memory and, in an unusual layout, a copy.
+  std::vector<std::string> extra_outputs;
 };
 
 // ---- what `explain` and `profile` show
@@ -35,7 +41,11 @@ struct CandidateReport {
 };
 struct NodeReport {
   std::string name, op;
-  std::vector<std::string> inputs, outputs;  // "float32[1,3,224,224] channel-last"
+  std::vector<std::pair<std::string, std::string>> fields;  // those that differ from their default
+  std::vector<std::string> inputs, outputs;                 // "float32[1,3,224,224] channel-last"
+  std::vector<std::string> input_values, output_values;     // their names; "" where absent
+  std::vector<int> producers;  // by input: the command that wrote it, as index into
+                               // PlanReport::nodes; -1: a graph input, a constant or absent
   std::string backend, kernel, detail;  // chosen; kernel is "alias" for a free reinterpretation,
                                         // "dynamic" for a node whose sizes only the run tells
   double seconds = 0;                   // estimate of the kernel alone
@@ -58,6 +68,11 @@ struct PlanReport {
   size_t lower_bound_bytes = 0;             // no plan can need less: largest sum of live tensors
   size_t constant_bytes = 0;                // packed weights and constants kept
   int threads = 1;
+};
+
+// When a command ran, in seconds since the beginning of its run; both 0 for what needed no work.
+struct CommandTime {
+  double begin = 0, end = 0;
 };
 
 // One inference context. Not for use from two threads at once; several sessions of one model are.
@@ -103,6 +118,9 @@ class Session {
   // Times each command of following runs when on; costs two clock reads a command.
   void SetProfiling(bool on);
   PlanReport Report() const;
+  // The last profiled run, in the order of PlanReport::nodes; zeros before there is one. Valid
+  // until Resize; the next profiled run overwrites it.
+  std::span<const CommandTime> LastTimes() const;
 
  private:
   struct Impl;

@@ -4,6 +4,7 @@
 #include "api/graph_facts.h"
 #include "base/mapped_file.h"
 #include "format/model_file.h"
+#include "ir/text.h"
 #include "ops/catalogue.h"
 #include "runtime/session.h"
 
@@ -69,6 +70,22 @@ Result<ModelInfo> Inspect(const Model& model, const InputShapes& shapes) {
   for (ValueId v : graph.inputs()) info.inputs.push_back(Describe(graph.value(v)));
   for (ValueId v : graph.outputs()) info.outputs.push_back(Describe(graph.value(v)));
   return info;
+}
+
+std::vector<NodeInfo> Nodes(const Model& model) {
+  const Graph& graph = model.graph();
+  std::vector<NodeInfo> infos;
+  for (NodeId id : graph.TopologicalOrder()) {
+    const Node& node = graph.node(id);
+    NodeInfo& info = infos.emplace_back();
+    info.name = node.name;
+    info.op = node.op->name;
+    info.fields = FieldTexts(node);
+    for (ValueId v : node.inputs) info.inputs.push_back(v == kNoValue ? "" : graph.value(v).name);
+    for (ValueId v : node.outputs)
+      info.outputs.push_back(v == kNoValue ? ValueInfo{} : Describe(graph.value(v)));
+  }
+  return infos;
 }
 
 std::vector<OperatorInfo> Operators() {

@@ -122,14 +122,9 @@ class Printer {
       out_ += node.inputs[i] == kNoValue ? "_" : ValueName(g.value(node.inputs[i]).name);
     }
     out_ += ")";
-    const Params defaults = node.op->default_params();
     std::string fields;
-    for (const Field& field : node.op->fields) {
-      const FieldValue value = Field::Get(field, node.params);
-      if (value == Field::Get(field, defaults)) continue;
-      fields += (fields.empty() ? "" : ", ") + std::string(field.name) + "=" +
-                FieldText(*node.op, field, value);
-    }
+    for (const auto& [name, value] : FieldTexts(node))
+      fields += (fields.empty() ? "" : ", ") + name + "=" + value;
     if (!fields.empty()) out_ += " {" + fields + "}";
     out_ += " " + Quoted(node.name);
     if (!node.subgraphs.empty()) {
@@ -145,6 +140,17 @@ class Printer {
 };
 
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> FieldTexts(const Node& node) {
+  const Params defaults = node.op->default_params();
+  std::vector<std::pair<std::string, std::string>> texts;
+  for (const Field& field : node.op->fields) {
+    const FieldValue value = Field::Get(field, node.params);
+    if (value == Field::Get(field, defaults)) continue;
+    texts.emplace_back(field.name, FieldText(*node.op, field, value));
+  }
+  return texts;
+}
 
 std::string Print(const Graph& graph, const PrintOptions& options) {
   Printer printer(options);

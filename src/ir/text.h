@@ -24,6 +24,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "ir/graph.h"
 
@@ -35,6 +37,8 @@ struct PrintOptions {
 };
 
 std::string Print(const Graph& graph, const PrintOptions& options = {});
+// The fields of a node that differ from their default, as Print writes them: {"strides", "[2, 2]"}.
+std::vector<std::pair<std::string, std::string>> FieldTexts(const Node& node);
 // Parses, verifies and infers. Errors name line and column.
 Result<Graph> ParseGraph(std::string_view text, Catalogue catalogue);
 

@@ -13,7 +13,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-void AddTime(NodeReport& report, double seconds) {
+double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+void AddTime(NodeReport& report, CommandTime time) {
+  const double seconds = time.end - time.begin;
   report.min_seconds = report.runs == 0 ? seconds : std::min(report.min_seconds, seconds);
   report.total_seconds += seconds;
   ++report.runs;
@@ -42,6 +45,7 @@ const void* Plan::output_data(int i) const {
                          : static_cast<const void*>(impl_->tensors[port.value].raw());
 }
 const PlanReport& Plan::report() const { return impl_->report; }
+std::span<const CommandTime> Plan::times() const { return impl_->times; }
 
 void Plan::BindInput(int i, const void* data) {
   const PlanPort& port = impl_->inputs[i];
@@ -76,15 +80,17 @@ void Plan::Impl::Move(int block, void* base) {
 }
 
 Status Plan::Impl::Execute(bool profile) {
+  const Clock::time_point start = profile ? Clock::now() : Clock::time_point();
   for (const Command& command : commands) {
     const Clock::time_point begin = profile ? Clock::now() : Clock::time_point();
     if (Status status = Execute(command); !status.ok()) {
       const NodeReport& node = report.nodes[command.report];
       return std::move(status).AddContext(StrCat("node '", node.name, "' (", node.op, ")"));
     }
-    if (profile)
-      AddTime(report.nodes[command.report],
-              std::chrono::duration<double>(Clock::now() - begin).count());
+    if (profile) {
+      times[command.report] = {Seconds(begin - start), Seconds(Clock::now() - start)};
+      AddTime(report.nodes[command.report], times[command.report]);
+    }
   }
   return {};
 }

@@ -44,6 +44,7 @@ class Plan {
 
   Status Run(bool profile);
   const PlanReport& report() const;
+  std::span<const CommandTime> times() const;
 
  private:
   friend class PlanBuilder;

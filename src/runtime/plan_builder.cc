@@ -3,6 +3,7 @@
 #include <map>
 
 #include "base/aligned_buffer.h"
+#include "ir/text.h"
 #include "ops/catalogue.h"
 #include "runtime/plan.h"
 #include "runtime/plan_impl.h"
@@ -124,6 +125,7 @@ class PlanBuilder {
       return texts;
     };
     std::vector<TensorType> inputs, outputs;
+    report.fields = FieldTexts(node);
     report.inputs = describe(node.inputs, step.inputs, inputs);
     report.outputs = describe(node.outputs, step.outputs, outputs);
     if (step.kind == Step::Kind::kAlias) return;
@@ -251,6 +253,8 @@ class PlanBuilder {
 
   // ---- commands
   void MakeCommands() {
+    ReportProducers();
+    plan_->times.resize(s_.steps.size());
     plan_->block_pointers.resize(s_.storages.size());
     for (size_t i = 0; i < s_.steps.size(); ++i) {
       Step& step = s_.steps[i];
@@ -279,6 +283,34 @@ class PlanBuilder {
     }
     plan_->tensors.resize(graph().value_slots());
     FindLastReaders();
+  }
+
+  // Who wrote what each step reads: the writer of the form or, where a copy into this form was
+  // found unnecessary, of the value.
+  void ReportProducers() {
+    std::vector<int> writer_of_form(s_.forms.size(), -1);
+    std::vector<int> writer_of_value(graph().value_slots(), -1);
+    for (size_t i = 0; i < s_.steps.size(); ++i) {
+      Step& step = s_.steps[i];
+      const bool copy = step.node == kNoNode;
+      const std::vector<ValueId> copied = {copy ? s_.forms[step.inputs[0].form].value : kNoValue};
+      const auto& inputs = copy ? copied : graph().node(step.node).inputs;
+      const auto& outputs = copy ? copied : graph().node(step.node).outputs;
+      for (size_t k = 0; k < inputs.size(); ++k) {
+        const ValueId v = inputs[k];
+        const int form = k < step.inputs.size() ? step.inputs[k].form : -1;
+        int producer = form < 0 ? -1 : writer_of_form[form];
+        if (producer < 0 && v != kNoValue) producer = writer_of_value[v];
+        step.report.producers.push_back(producer);
+        step.report.input_values.push_back(v == kNoValue ? "" : graph().value(v).name);
+      }
+      for (ValueId v : outputs) {
+        step.report.output_values.push_back(v == kNoValue ? "" : graph().value(v).name);
+        if (v != kNoValue && !copy) writer_of_value[v] = static_cast<int>(i);
+      }
+      for (const FormUse& use : step.outputs)
+        if (use.form >= 0) writer_of_form[use.form] = static_cast<int>(i);
+    }
   }
 
   PointerRange AddPointers(const std::vector<FormUse>& uses) {

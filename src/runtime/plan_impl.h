@@ -67,6 +67,7 @@ struct Plan::Impl {
   std::vector<Tensor> tensors;  // dynamic values, by value id
 
   PlanReport report;
+  std::vector<CommandTime> times;  // of the last profiled run, by report
 
   ~Impl() {
     for (const DeviceBuffer& buffer : buffers) backends[0]->ReleaseBuffer(buffer);

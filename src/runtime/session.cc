@@ -31,6 +31,19 @@ Result<std::vector<std::unique_ptr<Backend>>> MakeBackends(const std::string& na
   return backends;
 }
 
+// The model with more outputs.
+Result<std::shared_ptr<const Model>> WithOutputs(const Model& model,
+                                                 const std::vector<std::string>& names) {
+  Graph graph = model.graph();
+  for (const std::string& name : names) {
+    const std::optional<ValueId> v = graph.FindValue(name);
+    if (!v)
+      return NotFound("extra output '", name, "': graph '", graph.name, "' has no such value");
+    graph.AddOutput(*v);
+  }
+  return Model::FromGraph(std::move(graph));
+}
+
 }  // namespace
 
 struct Session::Impl {
@@ -82,6 +95,9 @@ Result<std::unique_ptr<Session>> Session::Create(std::shared_ptr<const Model> mo
     return InvalidArgument("plan_cache is ", options.plan_cache, ", must be at least 1");
   auto impl = std::make_unique<Impl>();
   impl->model = std::move(model);
+  if (!options.extra_outputs.empty()) {
+    ASSIGN_OR_RETURN(impl->model, WithOutputs(*impl->model, options.extra_outputs));
+  }
   impl->options = options;
   if (options.threads == 0) impl->options.threads = AvailableCpus();
   ASSIGN_OR_RETURN(impl->backends, MakeBackends(options.backend));
@@ -125,5 +141,6 @@ Status Session::Run() { return impl_->plan().Run(impl_->profile); }
 
 void Session::SetProfiling(bool on) { impl_->profile = on; }
 PlanReport Session::Report() const { return impl_->plan().report(); }
+std::span<const CommandTime> Session::LastTimes() const { return impl_->plan().times(); }
 
 }  // namespace sula

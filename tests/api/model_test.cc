@@ -113,6 +113,18 @@ TEST_F(ApiModel, LoadErrorsNameTheFile) {
   EXPECT_THAT(model.error().ToString(), HasSubstr("/no/such/file.sula"));
 }
 
+TEST_F(ApiModel, NodesComeInOrderWithTheirValues) {
+  const std::vector<NodeInfo> nodes = Nodes(*Load(kNet));
+  ASSERT_EQ(nodes.size(), 3u);
+  EXPECT_EQ(nodes[0].name, "conv");
+  EXPECT_EQ(nodes[0].op, "Conv");
+  EXPECT_THAT(nodes[0].inputs, ElementsAre("x", "w"));
+  EXPECT_THAT(nodes[0].fields, ElementsAre(std::pair("pads", "[1, 1, 1, 1]")));
+  EXPECT_EQ(nodes[0].outputs[0].name, "a");
+  EXPECT_EQ(nodes[0].outputs[0].type, "float32[N,4,8,8]");
+  EXPECT_THAT(nodes[2].inputs, ElementsAre("b", "b"));
+}
+
 TEST(ApiOperators, ListsTheCatalogueWithHelp) {
   std::vector<OperatorInfo> operators = Operators();
   EXPECT_EQ(operators.size(), AllOps().size());

@@ -279,6 +279,86 @@ TEST(Session, ProfileCountsRuns) {
   }
 }
 
+TEST(Session, TimesOfTheLastProfiledRunFollowEachOther) {
+  const auto session = MakeSession(kConvNet, {}, {{"x", {1, 3, 12, 12}}});
+  ASSERT_TRUE(session);
+  ASSERT_TRUE(session->Run().ok());
+  const PlanReport before = session->Report();
+  ASSERT_EQ(session->LastTimes().size(), before.nodes.size());
+  for (const CommandTime& t : session->LastTimes()) EXPECT_EQ(t.end, 0);
+  session->SetProfiling(true);
+  ASSERT_TRUE(session->Run().ok());
+  const PlanReport report = session->Report();
+  double now = 0;
+  for (size_t i = 0; i < report.nodes.size(); ++i) {
+    const CommandTime t = session->LastTimes()[i];
+    if (report.nodes[i].kernel == "alias") continue;
+    EXPECT_GE(t.begin, now) << report.nodes[i].name;
+    EXPECT_DOUBLE_EQ(t.end - t.begin, report.nodes[i].min_seconds);
+    now = t.end;
+  }
+}
+
+TEST(Session, ReportSaysWhatFeedsWhat) {
+  const auto session = MakeSession(kConvNet, {}, {{"x", {1, 3, 12, 12}}});
+  ASSERT_TRUE(session);
+  const PlanReport report = session->Report();
+  std::map<std::string, int> commands;
+  for (size_t i = 0; i < report.nodes.size(); ++i) {
+    const NodeReport& n = report.nodes[i];
+    ASSERT_EQ(n.inputs.size(), n.input_values.size());
+    ASSERT_EQ(n.inputs.size(), n.producers.size());
+    ASSERT_EQ(n.outputs.size(), n.output_values.size());
+    for (size_t k = 0; k < n.producers.size(); ++k) {
+      const int p = n.producers[k];
+      ASSERT_LT(p, static_cast<int>(i));
+      if (p < 0) continue;
+      EXPECT_THAT(report.nodes[static_cast<size_t>(p)].output_values,
+                  testing::Contains(n.input_values[k]));
+    }
+    if (n.op != "Copy") commands[n.name] = static_cast<int>(i);
+  }
+  const NodeReport& stem = report.nodes[static_cast<size_t>(commands.at("stem"))];
+  EXPECT_THAT(stem.input_values, testing::ElementsAre("x", "w0", "b0"));
+  EXPECT_EQ(stem.producers[1], -1);
+  EXPECT_THAT(stem.fields, testing::Contains(testing::Pair("strides", "[2, 2]")));
+  EXPECT_THAT(stem.fields, testing::Contains(testing::Pair("activation", "\"relu\"")));
+  EXPECT_THAT(stem.fields, testing::Not(testing::Contains(testing::Key("group"))));
+  // The pointwise convolution reads the concatenation, this one the stem and the sigmoid.
+  const NodeReport& point = report.nodes[static_cast<size_t>(commands.at("point"))];
+  int concat = point.producers[0];
+  while (report.nodes[static_cast<size_t>(concat)].op == "Copy")
+    concat = report.nodes[static_cast<size_t>(concat)].producers[0];
+  EXPECT_EQ(report.nodes[static_cast<size_t>(concat)].op, "Concat");
+  for (int p : report.nodes[static_cast<size_t>(concat)].producers) EXPECT_GE(p, 0);
+}
+
+TEST(Session, ExtraOutputsAreValuesWithinTheModel) {
+  const Tensor x = RandomTensor(DType::kFloat32, {2, 3, 12, 12}, 9);
+  Graph watched = ParseOrFail(kConvNet);
+  for (const char* name : {"d", "x", "w2", "a"}) watched.AddOutput(*watched.FindValue(name));
+  const auto expected = EvaluateGraph(watched, {{x}});
+  ASSERT_TRUE(expected);
+  for (const char* backend : {"cpu", "reference"}) {
+    const auto session =
+        MakeSession(kConvNet, {.backend = backend, .extra_outputs = {"d", "x", "w2", "a"}},
+                    {{"x", {2, 3, 12, 12}}});
+    ASSERT_TRUE(session);
+    ASSERT_EQ(session->num_outputs(), 6);
+    EXPECT_EQ(session->output_name(2), "d");
+    Fill(*session, 0, x);
+    ASSERT_TRUE(session->Run().ok());
+    for (int i = 0; i < 6; ++i)
+      EXPECT_LT(Distance(Output(*session, i), (*expected)[static_cast<size_t>(i)]), kTolerance)
+          << backend << " output " << i;
+  }
+  auto unknown =
+      Session::Create(ModelOf(kConvNet), {.extra_outputs = {"nowhere"}}, {{"x", {1, 3, 12, 12}}});
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code(), Code::kNotFound);
+  EXPECT_THAT(unknown.error().ToString(), HasSubstr("'nowhere'"));
+}
+
 TEST(Session, ManySessionsOfOneModelInThreads) {
   const auto model = ModelOf(kConvNet);
   const Tensor x = RandomTensor(DType::kFloat32, {2, 3, 12, 12}, 3);
