@@ -86,7 +86,7 @@ Result<Graph> Importer::Run() {
   RETURN_IF_ERROR(AddInputs(proto, scope));
   RETURN_IF_ERROR(ImportNodes(proto.node(), scope, 0));
   RETURN_IF_ERROR(AddOutputs(proto, scope));
-  RETURN_IF_ERROR(Refusal());
+  RETURN_IF_ERROR(refusals_.ToStatus());
   RETURN_IF_ERROR(Verify(graph));
   RETURN_IF_ERROR(InferShapes(graph));
   RETURN_IF_ERROR(CheckDeclared(proto, scope));
@@ -134,7 +134,7 @@ Status Importer::AddInitializers(const GraphProto& proto, Scope& scope) {
       return InvalidModel("initializer '", t.name(), "' is defined twice");
   }
   for (const SparseTensorProto& t : proto.sparse_initializer()) {
-    Refuse("sparse initializers", StrCat("'", t.values().name(), "'"));
+    refusals_.Add("sparse initializers", StrCat("'", t.values().name(), "'"));
     RETURN_IF_ERROR(Define(scope, t.values().name(), kRefused));
   }
   return {};
@@ -162,13 +162,13 @@ Status Importer::AddInput(const ValueInfoProto& info, Scope& scope) {
   if (info.type().value_case() != TypeProto::kTensorType) {
     if (info.type().value_case() == TypeProto::VALUE_NOT_SET)
       return InvalidModel("the type is missing");
-    Refuse(StrCat(KindName(info.type()), " inputs"), where);
+    refusals_.Add(StrCat(KindName(info.type()), " inputs"), where);
     return Define(scope, info.name(), kRefused);
   }
   Result<DType> dtype = ToDType(info.type().tensor_type().elem_type());
   if (!dtype) {
     if (dtype.error().code() != Code::kUnsupported) return dtype.error();
-    Refuse(dtype.error().message(), where);
+    refusals_.Add(dtype.error().message(), where);
     return Define(scope, info.name(), kRefused);
   }
   TensorType type{*dtype, std::nullopt};
@@ -336,7 +336,7 @@ Status Importer::ImportNode(const NodeProto& node, const std::string& name, Scop
   bool is_loop = domain.empty() && node.op_type() == "Loop";
   if (function == functions_.end()) {
     if (!domain.empty() || !(is_if || is_loop || FindHandler(node.op_type()))) {
-      Refuse(StrCat("operator ", OperatorName(node)), StrCat("node '", name, "'"));
+      refusals_.Add(StrCat("operator ", OperatorName(node)), StrCat("node '", name, "'"));
       refused = true;
     } else if (!scope.opsets->contains("")) {
       return InvalidModel("the model does not say which version of ONNX's operators it uses");
@@ -350,7 +350,7 @@ Status Importer::ImportNode(const NodeProto& node, const std::string& name, Scop
   if (s.ok() || s.code() != Code::kUnsupported) return s;
   std::string what = s.message();
   for (const std::string& frame : s.context()) what += " in " + frame;
-  Refuse(what, StrCat("node '", name, "'"));
+  refusals_.Add(what, StrCat("node '", name, "'"));
   return DefineRefused(node, scope);
 }
 
@@ -461,7 +461,7 @@ Result<ValueId> Importer::Find(Scope& scope, const std::string& name) {
   if (t) {
     v = scope.graph->AddConstant(ValueName(scope, name), *std::move(t));
   } else if (t.error().code() == Code::kUnsupported) {
-    Refuse(t.error().message(), StrCat("initializer '", name, "'"));
+    refusals_.Add(t.error().message(), StrCat("initializer '", name, "'"));
   } else {
     return Status(t.error()).AddContext(StrCat("initializer '", name, "'"));
   }
@@ -484,21 +484,6 @@ Status Importer::DefineRefused(const NodeProto& node, Scope& scope) {
   for (const std::string& output : node.output())
     if (!output.empty()) RETURN_IF_ERROR(Define(scope, output, kRefused));
   return {};
-}
-
-void Importer::Refuse(const std::string& what, const std::string& where) {
-  refused_[what].push_back(where);
-}
-
-Status Importer::Refusal() const {
-  if (refused_.empty()) return {};
-  std::string text;
-  for (const auto& [what, where] : refused_) {
-    text += StrCat(text.empty() ? "" : "; ", what, " (");
-    for (size_t i = 0; i < where.size(); ++i) text += StrCat(i ? ", " : "", where[i]);
-    text += ")";
-  }
-  return Unsupported("no translation for: ", text);
 }
 
 }  // namespace sula::onnx

@@ -98,9 +98,6 @@ class Importer {
   Status Define(Scope& scope, const std::string& name, ValueId value);
   // The graph's name for a value that a node defines.
   std::string ValueName(const Scope& scope, const std::string& name) const;
-  // Notes that `what` has no translation, met at `where` ("node 'a'").
-  void Refuse(const std::string& what, const std::string& where);
-  Status Refusal() const;
   Status DefineRefused(const NodeProto& node, Scope& scope);
 
   std::shared_ptr<const ModelProto> model_;
@@ -110,7 +107,7 @@ class Importer {
   Opsets opsets_;
   std::map<FunctionKey, const FunctionProto*> functions_;
   std::map<const FunctionProto*, Opsets> function_opsets_;
-  std::map<std::string, std::vector<std::string>> refused_;  // what -> where
+  Refusals refusals_;
   int64_t nodes_ = 0;
 };
 

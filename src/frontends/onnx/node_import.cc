@@ -1,8 +1,5 @@
 #include "frontends/onnx/node_import.h"
 
-#include <algorithm>
-#include <limits>
-#include <type_traits>
 
 #include "base/status.h"
 
@@ -13,46 +10,14 @@ void DropTrailing(std::vector<ValueId>& ids) {
   while (!ids.empty() && ids.back() == kNoValue) ids.pop_back();
 }
 
-// Element types that a port does not take are a limit of sula, not a fault of the model.
-Status CheckTypes(const Graph& graph, const OpDef& op, std::span<const ValueId> inputs) {
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i] == kNoValue || op.inputs.empty()) continue;
-    const Port& port = op.inputs[std::min(i, op.inputs.size() - 1)];
-    DType type = graph.value(inputs[i]).type.dtype;
-    if (!(port.types & Bit(type)))
-      return Unsupported("operator ", op.name, " with element type ", Name(type), " for '",
-                         port.name, "'");
-  }
-  return {};
-}
-
 }  // namespace
-
-Status InferOutputs(Graph& graph, NodeId id) {
-  const Node& node = graph.node(id);
-  std::vector<TensorType> types(node.inputs.size());
-  std::vector<const TensorType*> given(node.inputs.size());
-  std::vector<const Tensor*> constants(node.inputs.size());
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    if (node.inputs[i] == kNoValue) continue;
-    types[i] = graph.value(node.inputs[i]).type;
-    given[i] = &types[i];
-    constants[i] = graph.Constant(node.inputs[i]);
-  }
-  RETURN_IF_ERROR(VerifyNode(node, given, {}));
-  ASSIGN_OR_RETURN(std::vector<TensorType> inferred, InferNode(node, types, constants));
-  for (size_t i = 0; i < node.outputs.size(); ++i)
-    if (node.outputs[i] != kNoValue) graph.value(node.outputs[i]).type = std::move(inferred[i]);
-  return {};
-}
 
 NodeImport::NodeImport(Graph& graph, TensorReader& tensors, const NodeProto& node, std::string name,
                        int opset, AttributeMap attributes, std::vector<ValueId> inputs,
                        std::vector<std::string> output_names)
-    : graph_(graph),
+    : NodeBuilder(graph, std::move(name)),
       tensors_(tensors),
       node_(node),
-      name_(std::move(name)),
       opset_(opset),
       attributes_(std::move(attributes)),
       inputs_(std::move(inputs)),
@@ -142,44 +107,13 @@ std::optional<DType> NodeImport::Type(std::string_view name) {
   return std::nullopt;
 }
 
-ValueId NodeImport::Constant(Tensor value, std::string_view suffix) {
-  return graph_.AddConstant(HelperName(suffix), std::move(value));
-}
-
-ValueId NodeImport::Scalar(double value, DType dtype, std::string_view suffix) {
-  Tensor t(dtype, {});
-  DispatchDType(dtype, [&](auto zero) {
-    using T = decltype(zero);
-    T& element = t.mutable_data<T>()[0];
-    if constexpr (std::is_integral_v<T>) {  // a number outside the type's range becomes its end
-      using Limits = std::numeric_limits<T>;
-      if (!(value > static_cast<double>(Limits::min()))) return void(element = Limits::min());
-      if (value >= static_cast<double>(Limits::max())) return void(element = Limits::max());
-    }
-    element = static_cast<T>(value);
-  });
-  return Constant(std::move(t), suffix);
-}
-
 void NodeImport::EmitConstant(Tensor value) {
   results_[0] = graph_.AddConstant(output_names_[0], std::move(value));
 }
 
-std::vector<ValueId> NodeImport::AddNode(const OpDef& op, Params params,
-                                         std::vector<ValueId> inputs,
-                                         std::vector<std::string> output_names, std::string name) {
-  DropTrailing(inputs);
-  if (Status s = CheckTypes(graph_, op, inputs); !s.ok()) Fail(std::move(s));
-  const int num_outputs = static_cast<int>(output_names.size());
-  NodeId id = graph_.AddNode(op, std::move(params), std::move(inputs), num_outputs, std::move(name),
-                             std::move(output_names));
-  if (ok()) Fail(InferOutputs(graph_, id));
-  return graph_.node(id).outputs;
-}
-
 Status NodeImport::Translate(Handler handler) {
   handler(*this);
-  if (!ok()) return status_;
+  if (!ok()) return status();
   for (const auto& [name, attribute] : attributes_)
     if (!understood_.contains(name))
       return Unsupported("attribute '", name, "' of operator ", op_type());

@@ -13,23 +13,18 @@
 
 #include "frontends/onnx/known.h"
 #include "frontends/onnx/tensor_reader.h"
-#include "ir/graph.h"
 #include "onnx_subset.pb.h"
+#include "ops/node_builder.h"
 
 namespace sula::onnx {
 
 // Attributes of a node by name; references to a function's attributes are resolved already.
 using AttributeMap = std::map<std::string, const AttributeProto*, std::less<>>;
 
-// Gives the outputs of a node the types that follow from its inputs' types and constants, so that
-// translations of later nodes can ask for them. What one node cannot know alone (sizes computed by
-// other nodes) comes from InferShapes in the end.
-Status InferOutputs(Graph& graph, NodeId id);
-
 // One ONNX node during its translation. Errors are sticky: the first one is kept and reported with
 // the node's name when the handler returns, so that handlers read as if nothing could fail. After
 // an error every call stays valid and returns a default.
-class NodeImport {
+class NodeImport : public NodeBuilder {
  public:
   // `output_names`: the names of the graph values for the node's outputs, empty where absent.
   NodeImport(Graph& graph, TensorReader& tensors, const NodeProto& node, std::string name,
@@ -38,7 +33,6 @@ class NodeImport {
 
   // ---- the node
   const std::string& op_type() const { return node_.op_type(); }
-  const std::string& name() const { return name_; }
   // The version of the operator set that the node's meaning follows.
   int opset() const { return opset_; }
   // Absent ones in the middle are counted, trailing ones are not.
@@ -50,15 +44,10 @@ class NodeImport {
   const std::vector<ValueId>& inputs() const { return inputs_; }
 
   // ---- what is known of values so far
-  DType TypeOf(ValueId v) const { return graph_.value(v).type.dtype; }
-  // Nothing if the rank is not known. Sizes may be symbolic.
-  const std::optional<Shape>& ShapeOf(ValueId v) const { return graph_.value(v).type.shape; }
   // The rank; if it is not known, fails as unsupported, saying that `why` needs it.
   std::optional<int> RankOf(ValueId v, std::string_view why);
   // The value if it is small and does not depend on the inputs' contents.
   std::optional<Tensor> Known(ValueId v) const { return KnownValue(graph_, v); }
-  // The value if it is a constant, else null.
-  const Tensor* ConstantOf(ValueId v) const { return graph_.Constant(v); }
 
   // ---- attributes; a wrong type or a missing required one is an error. Asking for an attribute
   // marks it as understood; attributes that nobody asked for make the node unsupported.
@@ -89,38 +78,22 @@ class NodeImport {
   // For attributes without effect on inference.
   void Ignore(std::string_view name) { understood_.insert(std::string(name)); }
 
-  // ---- building. `suffix` distinguishes helper nodes and values: "conv1/pads".
-  ValueId Constant(Tensor value, std::string_view suffix);
-  ValueId Constant(const std::vector<int64_t>& values, std::string_view suffix) {
-    return Constant(Tensor::FromInts(values), suffix);
-  }
-  // A scalar of this type.
-  ValueId Scalar(double value, DType dtype, std::string_view suffix);
-  // A helper node with one output.
-  template <class P>
-  ValueId Add(const OpDef& op, P params, std::vector<ValueId> inputs, std::string_view suffix) {
-    return AddNode(op, Params::Of(std::move(params)), std::move(inputs), {HelperName(suffix)},
-                   HelperName(suffix))[0];
-  }
+  // ---- building, beside the base's helper nodes
   // The node that gives all outputs of the ONNX node.
   template <class P>
   void Emit(const OpDef& op, P params, std::vector<ValueId> inputs) {
-    results_ = AddNode(op, Params::Of(std::move(params)), std::move(inputs), output_names_, name_);
+    results_ = AddNode(op, Params::Of(std::move(params)), std::move(inputs), output_names_, name());
   }
   // The node that gives output `i` alone.
   template <class P>
   void EmitOutput(int i, const OpDef& op, P params, std::vector<ValueId> inputs) {
-    results_[i] =
-        AddNode(op, Params::Of(std::move(params)), std::move(inputs), {output_names_[i]}, name_)[0];
+    results_[i] = AddNode(op, Params::Of(std::move(params)), std::move(inputs), {output_names_[i]},
+                          name())[0];
   }
   // Output 0 is this constant.
   void EmitConstant(Tensor value);
 
   // ---- outcome
-  void Fail(Status status) {
-    if (status_.ok()) status_ = std::move(status);
-  }
-  bool ok() const { return status_.ok(); }
   // Calls the handler and returns the first error, unread attributes included.
   Status Translate(void (*handler)(NodeImport&));
   // The values of the outputs after Translate, kNoValue where absent.
@@ -129,21 +102,15 @@ class NodeImport {
  private:
   const AttributeProto* Find(std::string_view name, AttributeProto::Type type,
                              bool present(const AttributeProto&), std::string_view kind);
-  std::string HelperName(std::string_view suffix) const { return StrCat(name_, "/", suffix); }
-  std::vector<ValueId> AddNode(const OpDef& op, Params params, std::vector<ValueId> inputs,
-                               std::vector<std::string> output_names, std::string name);
 
-  Graph& graph_;
   TensorReader& tensors_;
   const NodeProto& node_;
-  std::string name_;
   int opset_;
   AttributeMap attributes_;
   std::set<std::string, std::less<>> understood_;
   std::vector<ValueId> inputs_;
   std::vector<std::string> output_names_;
   std::vector<ValueId> results_;
-  Status status_;
 };
 
 // Translates one node: reads attributes, adds nodes, emits all outputs.
