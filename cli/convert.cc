@@ -14,7 +14,8 @@ struct Options {
   std::vector<std::string> files, input_shapes, disable;
   std::string output, dump_ir;
   int stop_after = -1;
-  bool json = false, list_rules = false;
+  bool json = false, list_rules = false, verify = false;
+  uint64_t verify_seed = 1;
 };
 
 void PrintJson(const ConvertSummary& s, double seconds) {
@@ -34,6 +35,15 @@ void PrintJson(const ConvertSummary& s, double seconds) {
   for (const auto& [name, count] : s.operators) j["operators"][name] = count;
   j["rules"] = nlohmann::ordered_json::object();
   for (const auto& [name, count] : s.rules) j["rules"][name] = count;
+  if (s.verified) {
+    const VerifySummary& v = *s.verified;
+    j["verified"] = {{"seed", v.seed},
+                     {"inputs", v.inputs},
+                     {"changes", v.changes},
+                     {"unverified", v.unverified},
+                     {"largest_error", v.largest_error},
+                     {"largest_error_at", v.largest_error_at}};
+  }
   j["warnings"] = s.warnings;
   fmt::print("{}\n", j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
@@ -55,6 +65,12 @@ void PrintSummary(const ConvertSummary& s, const std::string& output, double sec
     Table rules({{"rule"}, {"applied", Align::kRight}});
     for (const auto& [name, count] : s.rules) rules.Row({name, fmt::format("{}", count)});
     rules.Print();
+  }
+  if (s.verified) {
+    const VerifySummary& v = *s.verified;
+    fmt::print("\nverified: {} changes keep the numbers, largest error {:.1e}{}{}; {}, seed {}\n",
+               v.changes, v.largest_error, v.largest_error_at.empty() ? "" : " at ",
+               v.largest_error_at, v.inputs, v.seed);
   }
   for (const std::string& w : s.warnings) fmt::print(stderr, "sula: note: {}\n", w);
 }
@@ -78,6 +94,8 @@ Status Run(const Options& o) {
   options.disabled_rules.insert(o.disable.begin(), o.disable.end());
   options.stop_after = o.stop_after;
   options.dump_ir = o.dump_ir;
+  options.verify = o.verify;
+  options.verify_seed = o.verify_seed;
   auto start = std::chrono::steady_clock::now();
   Result<ConvertSummary> summary = [&] {
     Progress progress(o.json);
@@ -118,6 +136,12 @@ void AddConvert(CLI::App& app, int& exit_code) {
       ->check(CLI::NonNegativeNumber);
   c.add_option("--dump-ir", o.dump_ir, "Write the final graph to this file as text")
       ->type_name("FILE");
+  auto* verify = c.add_flag("--verify", o.verify,
+                            "Run the model before and after every change of the optimizer, and "
+                            "name the first rule that alters its results");
+  c.add_option("--verify-seed", o.verify_seed, "Where the inputs of --verify come from (default 1)")
+      ->type_name("N")
+      ->needs(verify);
   auto* list = c.add_flag("--list-rules", o.list_rules, "Show the optimizer's rules and stop");
   c.add_flag("--json", o.json, "Print the summary as JSON");
   c.final_callback([options, files, output, list, &exit_code] {

@@ -62,6 +62,8 @@ std::function<void(const ConvertProgress&)> ShowConversion(Progress& progress) {
         return progress.Update(fmt::format("reading {}", at.detail));
       case ConvertProgress::Stage::kOptimizing:
         return progress.Update(fmt::format("optimizing: {} changes {}", at.steps, at.detail));
+      case ConvertProgress::Stage::kVerifying:
+        return progress.Update(fmt::format("verifying: {}", at.detail));
       case ConvertProgress::Stage::kWriting:
         return progress.Update(fmt::format("writing {}", at.detail));
     }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -20,10 +21,10 @@ namespace sula {
 
 // Where a conversion is, for people who wait.
 struct ConvertProgress {
-  enum class Stage { kReading, kOptimizing, kWriting };
+  enum class Stage { kReading, kOptimizing, kWriting, kVerifying };
   Stage stage = Stage::kReading;
   int64_t steps = 0;        // changes applied so far, when optimizing
-  std::string_view detail;  // the file, or the change as "rule@node"
+  std::string_view detail;  // the file, the change as "rule@node", or what verification runs
 };
 
 struct ConvertOptions {
@@ -33,7 +34,24 @@ struct ConvertOptions {
   std::set<std::string, std::less<>> disabled_rules;  // by name; see Rules()
   int stop_after = -1;  // changes of the optimizer; -1: no limit, 0: no optimization
   std::string dump_ir;  // if not empty: the final graph is written to this file as text
+  // Runs the model on the reference interpreter before and after every change of the optimizer,
+  // with inputs made from the seed, and fails with kInternal at the first change that alters
+  // results by more than roundings explain: the message names its rule. kUnsupported if no inputs
+  // are found with which the model runs. Takes several times as long as one slow run.
+  bool verify = false;
+  uint64_t verify_seed = 1;
   std::function<void(const ConvertProgress&)> on_progress;
+};
+
+// What verification found.
+struct VerifySummary {
+  uint64_t seed = 0;
+  std::string inputs;             // "x float32[1,3,224,224]": what the model was run with
+  int64_t changes = 0;            // verified
+  int64_t unverified = 0;         // changes in parts that do not run with these inputs
+  std::string unverified_reason;  // of the first of them
+  double largest_error = 0;       // relative to the largest number of the tensor
+  std::string largest_error_at;   // the change as "rule@node"
 };
 
 struct ConvertSummary {
@@ -46,6 +64,7 @@ struct ConvertSummary {
   int64_t source_bytes = 0, file_bytes = 0;                // of the files read and the file written
   std::vector<std::pair<std::string, int64_t>> operators;  // of the result, most frequent first
   std::vector<std::pair<std::string, int>> rules;          // applied, with how often
+  std::optional<VerifySummary> verified;                   // if asked for
   std::vector<std::string> warnings;
 };
 

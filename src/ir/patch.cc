@@ -25,6 +25,16 @@ ValueId Patch::AddNode(const OpDef& op, Params params, std::vector<ValueId> inpu
 
 void Patch::Replace(ValueId from, ValueId to) { replaced_.emplace_back(from, to); }
 
+std::vector<ValueId> Patch::Reads() const {
+  std::vector<ValueId> reads;
+  const auto add = [&](ValueId v) {
+    if (v != kNoValue && v < first_value_ && std::ranges::count(reads, v) == 0) reads.push_back(v);
+  };
+  for (const NewNode& node : nodes_) std::ranges::for_each(node.inputs, add);
+  for (const auto& [from, to] : replaced_) add(to);
+  return reads;
+}
+
 namespace {
 
 // True if a graph output of this value can hand its name to `v`.

@@ -30,6 +30,10 @@ class Patch {
   void ProtectOutputs(const Graph& graph, const OpDef& identity);
 
   bool empty() const { return replaced_.empty(); }
+  // What Replace was told, in order.
+  const std::vector<std::pair<ValueId, ValueId>>& replaced() const { return replaced_; }
+  // The graph's own values that new nodes read, or that others are replaced by; each once.
+  std::vector<ValueId> Reads() const;
 
  private:
   friend class PatchApplier;

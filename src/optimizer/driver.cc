@@ -19,11 +19,20 @@ class Driver {
     RETURN_IF_ERROR(CheckNames());
     RETURN_IF_ERROR(InferShapes(g_));
     RETURN_IF_ERROR(Verify(g_));
+    if (options_.verify) {
+      if (options_.on_verify) options_.on_verify("running the imported model");
+      ASSIGN_OR_RETURN(watch_, NumbersWatch::Create(g_, options_.verify_seed));
+    }
     for (const Stage& stage : stages_) {
       if (stage.pass) RETURN_IF_ERROR(RunPass(*stage.pass));
       RETURN_IF_ERROR(RunRules(stage.rules));
     }
     g_.RemoveDead();
+    if (watch_) {
+      if (options_.on_verify) options_.on_verify("running the optimized model");
+      RETURN_IF_ERROR(watch_->Finish(g_));
+      report_.verified = watch_->report();
+    }
     g_.Compact();
     for (const Stage& stage : stages_) {
       if (stage.pass) Report(stage.pass->name);
@@ -68,10 +77,12 @@ class Driver {
   Status RunPass(const Pass& pass) {
     if (options_.disabled.contains(pass.name) || Stopped()) return {};
     const auto frame = [&] { return StrCat("pass ", pass.name); };
+    if (watch_) watch_->BeforePass(g_);
     Result<int> changes = pass.run(g_);
     if (!changes.has_value()) return Status(changes.status()).AddContext(frame());
     if (*changes == 0) return {};
     if (Status s = Verify(g_); !s.ok()) return std::move(s).AddContext(frame());
+    if (watch_) RETURN_IF_ERROR(watch_->AfterPass(g_, pass.name));
     Log(pass.name, std::string(pass.name), *changes);
     return {};
   }
@@ -117,8 +128,10 @@ class Driver {
       if (!patch || patch->empty()) continue;
       std::string step = StrCat(rule->name, "@", node.name);
       patch->ProtectOutputs(g_, op::kIdentity);
+      if (watch_) watch_->BeforePatch(g_, *patch);
       if (Status s = Apply(*std::move(patch), g_, uses); !s.ok())
         return std::move(s).AddContext(StrCat("rule ", step));
+      if (watch_) RETURN_IF_ERROR(watch_->AfterPatch(g_, rule->name, step));
       Log(rule->name, std::move(step), 1);
       return true;
     }
@@ -130,6 +143,7 @@ class Driver {
   const OptimizeOptions& options_;
   OptimizeReport report_;
   std::map<std::string_view, int> counts_;
+  std::optional<NumbersWatch> watch_;  // if asked to verify
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The graph optimizer: an ordered list of rules and passes, applied by one driver.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <set>
@@ -11,6 +12,7 @@
 
 #include "ir/graph.h"
 #include "ir/patch.h"
+#include "optimizer/verify/verify.h"
 
 namespace sula {
 
@@ -40,10 +42,17 @@ struct OptimizeOptions {
   int stop_after = -1;
   // Called after each application with its line of the log and the graph as it is then.
   std::function<void(const std::string& step, const Graph& graph)> on_step;
+  // Runs the graph on the reference interpreter before and after every application, with inputs
+  // from the seed, and fails with kInternal at the first that changes numbers (verify/verify.h).
+  bool verify = false;
+  uint64_t verify_seed = 1;
+  // With verify: called before the whole graph is run, which may take long, with what is done.
+  std::function<void(std::string_view what)> on_verify;
 };
 struct OptimizeReport {
   std::vector<std::string> log;                     // "rule@node" or "pass", in order
   std::vector<std::pair<std::string, int>> counts;  // by rule, in pipeline order, 0 left out
+  std::optional<VerifyReport> verified;             // if asked for
 };
 
 // Infers shapes, runs the default pipeline, and drops what is dead. An unknown name in `disabled`

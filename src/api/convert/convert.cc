@@ -115,6 +115,11 @@ Result<Graph> ImportAndOptimize(std::span<const std::string> files, const Conver
     optimize.on_step = [&](const std::string& step, const Graph&) {
       Tell(options, Doing::kOptimizing, ++steps, step);
     };
+  optimize.verify = options.verify;
+  optimize.verify_seed = options.verify_seed;
+  optimize.on_verify = [&](std::string_view what) {
+    Tell(options, Doing::kVerifying, steps, what);
+  };
   ASSIGN_OR_RETURN(OptimizeReport report, Optimize(graph, optimize));
   graph.Compact();
   if (!options.dump_ir.empty()) {
@@ -132,6 +137,21 @@ Result<Graph> ImportAndOptimize(std::span<const std::string> files, const Conver
   summary.operators = std::move(after.operators);
   summary.rules = std::move(report.counts);
   summary.warnings = Warnings(graph);
+  if (report.verified) {
+    VerifyReport& v = *report.verified;
+    summary.verified = {v.seed,
+                        std::move(v.inputs),
+                        v.checked,
+                        v.unchecked,
+                        std::move(v.unchecked_reason),
+                        v.largest_error,
+                        std::move(v.largest_error_at)};
+    if (v.unchecked > 0)
+      summary.warnings.push_back(StrCat(v.unchecked,
+                                        " changes could not be verified, the first "
+                                        "because of: ",
+                                        summary.verified->unverified_reason));
+  }
   return graph;
 }
 
