@@ -2,6 +2,7 @@
 
 #include "ops/control.h"
 #include "ops/conv.h"
+#include "ops/detection.h"
 #include "ops/elementwise.h"
 #include "ops/gather.h"
 #include "ops/matmul.h"
@@ -9,6 +10,7 @@
 #include "ops/norm.h"
 #include "ops/pool.h"
 #include "ops/quant.h"
+#include "ops/recurrent.h"
 #include "ops/reduce.h"
 #include "ops/resize.h"
 #include "ops/shape_ops.h"
@@ -46,6 +48,7 @@ constexpr const OpDef* kAll[] = {
     &op::kCumSum,
     &op::kDepthToSpace,
     &op::kDequantizeLinear,
+    &op::kDetectionOutput,
     &op::kDiv,
     &op::kDynamicQuantizeLinear,
     &op::kElu,
@@ -66,6 +69,7 @@ constexpr const OpDef* kAll[] = {
     &op::kGreaterOrEqual,
     &op::kGridSample,
     &op::kGroupNormalization,
+    &op::kGru,
     &op::kHardSigmoid,
     &op::kHardSwish,
     &op::kHardmax,
@@ -83,6 +87,7 @@ constexpr const OpDef* kAll[] = {
     &op::kLogSoftmax,
     &op::kLoop,
     &op::kLpNormalization,
+    &op::kLstm,
     &op::kMatMul,
     &op::kMatMulInteger,
     &op::kMax,
@@ -100,6 +105,7 @@ constexpr const OpDef* kAll[] = {
     &op::kPRelu,
     &op::kPad,
     &op::kPow,
+    &op::kPriorBox,
     &op::kQLinearConv,
     &op::kQLinearMatMul,
     &op::kQuantizeLinear,
@@ -120,6 +126,7 @@ constexpr const OpDef* kAll[] = {
     &op::kReshape,
     &op::kResize,
     &op::kReverseSequence,
+    &op::kRnn,
     &op::kRound,
     &op::kScatterElements,
     &op::kScatterND,
