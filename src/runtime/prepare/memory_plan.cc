@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/aligned_buffer.h"
+#include "runtime/prepare/pack_search.h"
 
 namespace sula {
 namespace {
@@ -65,6 +66,38 @@ MemoryPlan Pack(std::span<const MemoryRequest> requests, std::span<const int> or
   return plan;
 }
 
+// Looks for a packing smaller than `best`: at the lower bound, else by halving the distance to it.
+void Improve(std::span<const MemoryRequest> requests, size_t alignment, size_t lower_bound,
+             MemoryPlan& best) {
+  constexpr size_t kMostRequests = 2000;  // beyond, the search would take too long to find anything
+  constexpr int kSteps = 6;
+  constexpr size_t kVisits = 2'000'000;  // of requests, in one attempt: some milliseconds
+  std::vector<MemoryRequest> rounded;
+  std::vector<size_t> owners;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (requests[i].bytes == 0) continue;
+    rounded.push_back({AlignUp(requests[i].bytes, alignment), requests[i].first, requests[i].last});
+    owners.push_back(i);
+  }
+  if (rounded.size() > kMostRequests) return;
+  const int nodes = static_cast<int>(std::max(rounded.size(), kVisits / rounded.size()));
+  size_t failed = 0;  // the largest capacity without success
+  size_t capacity = lower_bound;
+  for (int step = 0; step < kSteps && failed + alignment < best.peak_bytes; ++step) {
+    if (const auto offsets = PackWithin(rounded, capacity, nodes)) {
+      best.peak_bytes = 0;
+      for (size_t i = 0; i < owners.size(); ++i) {
+        best.offsets[owners[i]] = (*offsets)[i];
+        best.peak_bytes = std::max(best.peak_bytes, (*offsets)[i] + rounded[i].bytes);
+      }
+      if (step == 0) return;
+    } else {
+      failed = capacity;
+    }
+    capacity = AlignUp(failed + (best.peak_bytes - failed) / 2, alignment);
+  }
+}
+
 }  // namespace
 
 MemoryPlan PlanMemory(std::span<const MemoryRequest> requests, size_t alignment) {
@@ -99,6 +132,7 @@ MemoryPlan PlanMemory(std::span<const MemoryRequest> requests, size_t alignment)
   attempt([&](int i) { return Key{-bytes(i) * length(i), -bytes(i)}; });
   attempt([&](int i) { return Key{-length(i), -bytes(i)}; });
   attempt([&](int i) { return Key{requests[i].first, -bytes(i)}; });
+  if (best.peak_bytes > lower_bound) Improve(requests, alignment, lower_bound, best);
   best.lower_bound_bytes = lower_bound;
   return best;
 }

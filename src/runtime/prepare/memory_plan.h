@@ -20,9 +20,10 @@ struct MemoryPlan {
 
 // Offsets, multiples of `alignment` (a power of two), such that requests whose lifetimes meet do
 // not overlap. A pure function: tries several packings (largest first, longest-lived first, in
-// order of first use, by bytes x lifetime; each into the tightest and into the lowest gap) and
-// keeps the smallest. Quadratic in the number of requests. Precondition: the sum of bytes does not
-// overflow.
+// order of first use, by bytes x lifetime; each into the tightest and into the lowest gap), then,
+// if none of them needs only the lower bound, searches for a smaller one (PackWithin) as long as
+// that takes milliseconds. Quadratic in the number of requests. Precondition: the sum of bytes does
+// not overflow.
 MemoryPlan PlanMemory(std::span<const MemoryRequest> requests, size_t alignment);
 
 }  // namespace sula
