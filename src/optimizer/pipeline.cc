@@ -16,8 +16,11 @@ std::span<const Stage> DefaultPipeline() {
         &kRemoveNoOpPad, &kRemoveNoOpConcat, &kRemoveNoOpArithmetic, &kRemoveEmptyClip,
         &kMergeReshapes}},
       {passes::kMergeDuplicates, {}},
-      // Activations before anything else takes their pieces apart.
-      {{}, {&kRecogniseActivation, &kPReluToLeakyRelu}},
+      // Activations and norms before anything else takes their pieces apart.
+      {{},
+       {&kMaxToLeakyRelu, &kMinMaxToClip, &kMergeClips, &kRecognisePRelu, &kPReluToLeakyRelu,
+        &kRecogniseActivation}},
+      {{}, {&kRecogniseNorm, &kRecogniseRmsNorm, &kRecogniseGroupNorm, &kFoldAffineIntoNorm}},
       {{},
        {&kMergeTransposes, &kSinkTranspose, &kSinkTransposeThroughAxis, &kSinkTransposeThroughPad,
         &kFoldTransposeIntoMatMul}},

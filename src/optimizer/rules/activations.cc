@@ -6,95 +6,11 @@
 
 #include "ops/elementwise.h"
 #include "optimizer/match.h"
+#include "optimizer/match_arithmetic.h"
 #include "optimizer/rules/rules.h"
 
 namespace sula::rules {
 namespace {
-
-// Equal up to the rounding of a few float operations; a constant of fewer digits ("1.414") is
-// another function.
-bool Near(double a, double b) { return std::abs(a - b) <= 1e-6 * std::abs(b); }
-
-bool IsPlain(const Node& node) {
-  return node.As<BinaryParams>().activation == ActivationKind::kNone;
-}
-
-// f(x, c) for a binary arithmetic node with a constant of one element at either side.
-struct WithScalar {
-  ValueId x;
-  double c;
-};
-std::optional<WithScalar> BinaryWithScalar(const Graph& g, ValueId v, const OpDef& op,
-                                           bool commutes) {
-  const NodeId id = ProducedBy(g, v, op);
-  if (id == kNoNode) return std::nullopt;
-  const Node& node = g.node(id);
-  for (int i = 0; i < (commutes ? 2 : 1); ++i) {
-    const std::optional<double> c = ScalarConstant(g, node.inputs[1 - i]);
-    if (c && SameShape(g, node.inputs[i], node.outputs[0])) return WithScalar{node.inputs[i], *c};
-  }
-  return std::nullopt;
-}
-std::optional<WithScalar> AsShifted(const Graph& g, ValueId v) {  // x + c
-  const NodeId id = v == kNoValue ? kNoNode : g.value(v).producer;
-  if (id == kNoNode) return std::nullopt;
-  const Node& node = g.node(id);
-  if (node.Is(op::kAdd) && IsPlain(node)) return BinaryWithScalar(g, v, op::kAdd, true);
-  if (node.Is(op::kSub) && IsPlain(node)) {
-    std::optional<WithScalar> s = BinaryWithScalar(g, v, op::kSub, false);
-    if (s) s->c = -s->c;
-    return s;
-  }
-  return std::nullopt;
-}
-// x * c, with c = 1 for any other value
-WithScalar AsMultiple(const Graph& g, ValueId v) {
-  const NodeId id = g.value(v).producer;
-  if (id != kNoNode) {
-    const Node& node = g.node(id);
-    if (node.Is(op::kMul) && IsPlain(node))
-      if (const auto m = BinaryWithScalar(g, v, op::kMul, true)) return *m;
-    if (node.Is(op::kDiv) && IsPlain(node))
-      if (const auto m = BinaryWithScalar(g, v, op::kDiv, false); m && m->c != 0)
-        return {m->x, 1 / m->c};
-  }
-  return {v, 1};
-}
-
-// v = coefficient * product of factors. The inner nodes of the tree are used once.
-struct Product {
-  double coefficient = 1;
-  std::vector<ValueId> factors;
-};
-constexpr int kMaxFactors = 4;
-
-void Factorise(const Graph& g, const UseIndex& uses, ValueId v, bool root, Product& product) {
-  if (static_cast<int>(product.factors.size()) > kMaxFactors) return;
-  const NodeId id = g.value(v).producer;
-  const Node* node = id == kNoNode ? nullptr : &g.node(id);
-  const bool mul = node && node->Is(op::kMul), div = node && node->Is(op::kDiv);
-  if ((mul || div) && IsPlain(*node) && (root || uses.Count(v) == 1)) {
-    for (int i = 0; i < (mul ? 2 : 1); ++i) {
-      const std::optional<double> c = ScalarConstant(g, node->inputs[1 - i]);
-      if (!c || *c == 0 || !SameShape(g, node->inputs[i], v)) continue;
-      product.coefficient *= mul ? *c : 1 / *c;
-      return Factorise(g, uses, node->inputs[i], false, product);
-    }
-    if (mul && SameShape(g, node->inputs[0], v) && SameShape(g, node->inputs[1], v)) {
-      Factorise(g, uses, node->inputs[0], false, product);
-      Factorise(g, uses, node->inputs[1], false, product);
-      return;
-    }
-  }
-  product.factors.push_back(v);
-}
-
-// The operand of a unary node; nothing if v comes from another.
-std::optional<ValueId> OperandOf(const Graph& g, ValueId v, const OpDef& op) {
-  const NodeId id = ProducedBy(g, v, op);
-  if (id == kNoNode) return std::nullopt;
-  return g.node(id).inputs[0];
-}
 
 // v = clip(x + shift, 0, top)
 struct ClippedShift {
@@ -126,31 +42,67 @@ Params Alpha(double alpha, double beta = 0) {
 // c * f
 std::optional<Unary> FromOneFactor(const Graph& g, double c, ValueId f) {
   const std::optional<ClippedShift> clip = AsClippedShift(g, f);
-  if (clip && clip->top > 0 && Near(clip->top * c, 1))
+  if (clip && clip->top > 0 && NearlyEqual(clip->top * c, 1))
     return Unary{&op::kHardSigmoid, Alpha(c, clip->shift * c), clip->x};
   return std::nullopt;
 }
 
-// sqrt(2/pi) * (x + 0.044715 * x^3)
-bool IsTanhArgument(const Graph& g, const UseIndex& uses, ValueId v, ValueId x) {
-  const WithScalar outer = AsMultiple(g, v);
-  if (!Near(outer.c, std::sqrt(2 / std::numbers::pi))) return false;
-  const NodeId add = ProducedBy(g, outer.x, op::kAdd);
-  if (add == kNoNode || !IsPlain(g.node(add))) return false;
-  for (int i = 0; i < 2; ++i) {
-    if (g.node(add).inputs[i] != x) continue;
-    Product cubic;
-    Factorise(g, uses, g.node(add).inputs[1 - i], false, cubic);
-    if (!Near(cubic.coefficient, 0.044715)) continue;
-    if (cubic.factors == std::vector<ValueId>{x, x, x}) return true;
-    if (cubic.factors.size() == 1) {
-      const NodeId pow = ProducedBy(g, cubic.factors[0], op::kPow);
-      if (pow != kNoNode && g.node(pow).inputs[0] == x &&
-          ScalarConstant(g, g.node(pow).inputs[1]) == 3.0)
-        return true;
-    }
+// v = p * x^2 for a number p (x^2 as a product or a power).
+std::optional<double> AsSquare(const Graph& g, const UseIndex& uses, ValueId v, ValueId x) {
+  const Product product = AsProduct(g, uses, v);
+  const auto& f = product.factors;
+  if (f == std::vector<ValueId>{x, x}) return product.coefficient;
+  if (f.size() != 1) return std::nullopt;
+  const auto power = OperandsOf(g, f[0], op::kPow);
+  if (power && power->a == x && ScalarConstant(g, power->b) == 2.0) return product.coefficient;
+  return std::nullopt;
+}
+
+bool IsCube(const Graph& g, const std::vector<ValueId>& factors, ValueId x) {
+  if (factors == std::vector<ValueId>{x, x, x}) return true;
+  const auto power_of = [&](ValueId v, double exponent) {
+    const auto power = OperandsOf(g, v, op::kPow);
+    return power && power->a == x && ScalarConstant(g, power->b) == exponent;
+  };
+  if (factors.size() == 1) return power_of(factors[0], 3);
+  return factors.size() == 2 && ((factors[0] == x && power_of(factors[1], 2)) ||
+                                 (factors[1] == x && power_of(factors[0], 2)));
+}
+
+// scale * (x + 0.044715 * x^3), also as scale * x * (1 + 0.044715 * x^2)
+bool IsCubicArgument(const Graph& g, const UseIndex& uses, ValueId v, ValueId x, double scale) {
+  constexpr double kCubic = 0.044715;
+  const Product outer = AsProduct(g, uses, v);
+  if (!NearlyEqual(outer.coefficient, scale)) return false;
+  if (outer.factors.size() == 1) {
+    const auto sum = OperandsOf(g, outer.factors[0], op::kAdd);
+    if (!sum || (sum->a != x && sum->b != x)) return false;
+    const Product cubic = AsProduct(g, uses, sum->a == x ? sum->b : sum->a);
+    return NearlyEqual(cubic.coefficient, kCubic) && IsCube(g, cubic.factors, x);
   }
-  return false;
+  if (outer.factors.size() != 2 || (outer.factors[0] != x && outer.factors[1] != x)) return false;
+  const auto shifted = AsShifted(g, outer.factors[outer.factors[0] == x ? 1 : 0]);
+  if (!shifted || shifted->c != 1) return false;
+  const std::optional<double> square = AsSquare(g, uses, shifted->x, x);
+  return square && NearlyEqual(*square, kCubic);
+}
+
+// x * (p * h(x) + p) for an odd h written out, with p = 1/2: the Gelu with h.
+std::optional<Unary> FromHalves(const Graph& g, const UseIndex& uses, double c, ValueId x,
+                                ValueId f) {
+  const Linear half = AsLinear(g, f);
+  if (c * half.b != 0.5 || std::abs(c * half.a) != 0.5) return std::nullopt;
+  if (const auto erf = OperandOf(g, half.x, op::kErf)) {
+    // erf(-u) = -erf(u)
+    const WithScalar scaled = AsMultiple(g, *erf);
+    const double sign = c * half.a < 0 ? -1 : 1;
+    if (scaled.x == x && NearlyEqual(sign * scaled.c, 1 / std::numbers::sqrt2))
+      return Unary{&op::kGelu, Params::Of(GeluParams{}), x};
+  }
+  if (const auto tanh = OperandOf(g, half.x, op::kTanh);
+      tanh && c * half.a > 0 && IsCubicArgument(g, uses, *tanh, x, std::sqrt(2 / std::numbers::pi)))
+    return Unary{&op::kGelu, Params::Of(GeluParams{.tanh = true}), x};
+  return std::nullopt;
 }
 
 // c * x * f(x)
@@ -158,28 +110,55 @@ std::optional<Unary> FromTwoFactors(const Graph& g, const UseIndex& uses, double
                                     ValueId f) {
   if (const auto hard = OperandOf(g, f, op::kHardSigmoid); hard == x && c == 1) {
     const auto& p = g.node(g.value(f).producer).As<AlphaParams>();
-    if (Near(p.alpha, 1.0 / 6) && p.beta == 0.5f) return Unary{&op::kHardSwish, {}, x};
+    if (NearlyEqual(p.alpha, 1.0 / 6) && p.beta == 0.5f) return Unary{&op::kHardSwish, {}, x};
   }
   if (const auto clip = AsClippedShift(g, f);
-      clip && clip->x == x && clip->shift == 3 && clip->top == 6 && Near(c, 1.0 / 6))
+      clip && clip->x == x && clip->shift == 3 && clip->top == 6 && NearlyEqual(c, 1.0 / 6))
     return Unary{&op::kHardSwish, {}, x};
   if (const auto argument = OperandOf(g, f, op::kSigmoid); argument && c == 1) {
     if (*argument == x) return Unary{&op::kSwish, Alpha(1), x};
     const WithScalar scaled = AsMultiple(g, *argument);
     if (scaled.x == x) return Unary{&op::kSwish, Alpha(scaled.c), x};
+    // sigmoid(2 u) = (1 + tanh(u)) / 2
+    if (IsCubicArgument(g, uses, *argument, x, 2 * std::sqrt(2 / std::numbers::pi)))
+      return Unary{&op::kGelu, Params::Of(GeluParams{.tanh = true}), x};
   }
   if (const auto tanh = OperandOf(g, f, op::kTanh); tanh && c == 1) {
     if (OperandOf(g, *tanh, op::kSoftplus) == x) return Unary{&op::kMish, {}, x};
   }
-  if (const auto shifted = AsShifted(g, f); shifted && shifted->c == 1 && c == 0.5) {
-    if (const auto erf = OperandOf(g, shifted->x, op::kErf)) {
-      const WithScalar scaled = AsMultiple(g, *erf);
-      if (scaled.x == x && Near(scaled.c, 1 / std::numbers::sqrt2))
-        return Unary{&op::kGelu, Params::Of(GeluParams{}), x};
-    }
-    if (const auto tanh = OperandOf(g, shifted->x, op::kTanh);
-        tanh && IsTanhArgument(g, uses, *tanh, x))
-      return Unary{&op::kGelu, Params::Of(GeluParams{.tanh = true}), x};
+  return FromHalves(g, uses, c, x, f);
+}
+
+// v = 1 + exp(-a * x)
+std::optional<WithScalar> AsLogisticDenominator(const Graph& g, ValueId v) {
+  const auto shifted = AsShifted(g, v);
+  if (!shifted || shifted->c != 1) return std::nullopt;
+  const auto exponent = OperandOf(g, shifted->x, op::kExp);
+  if (!exponent) return std::nullopt;
+  const WithScalar scaled = AsMultiple(g, *exponent);
+  return WithScalar{scaled.x, -scaled.c};
+}
+
+// 1 / (1 + exp(-x)), x / (1 + exp(-a * x)), log(1 + exp(x)), clip(a * x + b, 0, 1)
+std::optional<Unary> FromRoot(const Graph& g, const UseIndex& uses, const Node& node) {
+  const ValueId x = node.inputs[0];
+  if (node.Is(op::kReciprocal)) {
+    const auto logistic = AsLogisticDenominator(g, x);
+    if (logistic && logistic->c == 1) return Unary{&op::kSigmoid, {}, logistic->x};
+  } else if (node.Is(op::kDiv)) {
+    const auto logistic = IsPlain(node) ? AsLogisticDenominator(g, node.inputs[1]) : std::nullopt;
+    if (logistic && logistic->x == x) return Unary{&op::kSwish, Alpha(logistic->c), x};
+    if (logistic && logistic->c == 1 && ScalarConstant(g, x) == 1.0)
+      return Unary{&op::kSigmoid, {}, logistic->x};
+  } else if (node.Is(op::kLog)) {
+    const auto denominator = AsLogisticDenominator(g, x);
+    if (denominator && denominator->c == -1) return Unary{&op::kSoftplus, {}, denominator->x};
+  } else if (node.Is(op::kClip)) {
+    const auto bounds = AsActivation(node, ConstantInputs(g, node));
+    const Linear linear = AsLinear(g, x);
+    if (bounds && *bounds == Activation{ActivationKind::kClip, 0, 1} && linear.x != x &&
+        uses.Count(x) == 1)
+      return Unary{&op::kHardSigmoid, Alpha(linear.a, linear.b), linear.x};
   }
   return std::nullopt;
 }
@@ -188,14 +167,16 @@ std::optional<Patch> RecogniseActivation(const Graph& g, const UseIndex& uses, N
   const Node& node = g.node(id);
   const ValueId y = node.outputs[0];
   if (!IsFoldableFloat(g.value(y).type.dtype)) return std::nullopt;
-  Product product;
-  Factorise(g, uses, y, true, product);
-  std::optional<Unary> unary;
-  const auto& f = product.factors;
-  if (f.size() == 1 && f[0] != y) unary = FromOneFactor(g, product.coefficient, f[0]);
-  if (f.size() == 2) {
-    unary = FromTwoFactors(g, uses, product.coefficient, f[0], f[1]);
-    if (!unary) unary = FromTwoFactors(g, uses, product.coefficient, f[1], f[0]);
+  std::optional<Unary> unary = FromRoot(g, uses, node);
+  if (!unary) {
+    const Product product = AsProduct(g, uses, y);
+    const double c = product.coefficient;
+    const auto& f = product.factors;
+    if (f.size() == 1 && f[0] != y) unary = FromOneFactor(g, c, f[0]);
+    if (f.size() == 2) {
+      unary = FromTwoFactors(g, uses, c, f[0], f[1]);
+      if (!unary) unary = FromTwoFactors(g, uses, c, f[1], f[0]);
+    }
   }
   if (!unary || !SameShape(g, unary->x, y)) return std::nullopt;
   if (!unary->params.has_value()) unary->params = unary->op->default_params();
@@ -216,15 +197,16 @@ std::optional<Patch> PReluToLeakyRelu(const Graph& g, const UseIndex&, NodeId id
   return patch;
 }
 
-constexpr const OpDef* kProducts[] = {&op::kMul, &op::kDiv};
+constexpr const OpDef* kRoots[] = {&op::kMul, &op::kDiv, &op::kReciprocal, &op::kLog, &op::kClip};
 constexpr const OpDef* kPRelus[] = {&op::kPRelu};
 
 }  // namespace
 
 constinit const Rule kRecogniseActivation = {
     "recognise-activation",
-    "x * clip(x + 3, 0, 6) / 6 -> HardSwish(x); HardSigmoid, Swish, Mish, Gelu alike", kProducts,
-    RecogniseActivation};
+    "x * clip(x + 3, 0, 6) / 6 -> HardSwish(x); HardSigmoid, Sigmoid, Softplus, Swish, Mish, Gelu "
+    "alike",
+    kRoots, RecogniseActivation};
 constinit const Rule kPReluToLeakyRelu = {
     "prelu-to-leaky-relu", "PRelu(x, one slope) -> LeakyRelu(x)", kPRelus, PReluToLeakyRelu};
 

@@ -25,6 +25,10 @@ extern const Rule kMergeFactors, kFactorOut;
 extern const Rule kFoldPadIntoConv, kFoldPadIntoAveragePool, kFoldPadIntoMaxPool;
 // activations.cc: activations that exporters spell out
 extern const Rule kRecogniseActivation, kPReluToLeakyRelu;
+// piecewise.cc: those of straight pieces
+extern const Rule kMinMaxToClip, kMergeClips, kMaxToLeakyRelu, kRecognisePRelu;
+// norms.cc: normalisations that exporters spell out
+extern const Rule kRecogniseNorm, kRecogniseRmsNorm, kRecogniseGroupNorm, kFoldAffineIntoNorm;
 // epilogues.cc
 extern const Rule kFuseResidual, kFuseActivation;
 
