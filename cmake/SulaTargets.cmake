@@ -41,11 +41,17 @@ function(sula_folder name)
   target_link_libraries(sula_${name} PRIVATE ${ARG_LINK})
 endfunction()
 
-# sula_library(NAME FOLDER [USES libraries]): the static library that programs link: the objects of
-# sula_FOLDER and of every folder it uses, except those that the libraries in USES hold already.
+# sula_library(NAME FOLDER EXPORT_NAME name [USES libraries]): a library that programs link, as
+# sula::EXPORT_NAME: the objects of sula_FOLDER and of every folder it uses. A static one leaves out
+# the folders that the libraries in USES hold already, and links those; a shared one
+# (BUILD_SHARED_LIBS) shows its public functions alone, so it holds everything it uses and stands in
+# the place of the libraries in USES: a program links one of them.
 function(sula_library name folder)
-  cmake_parse_arguments(ARG "" "" "USES" ${ARGN})
+  cmake_parse_arguments(ARG "" "EXPORT_NAME" "USES" ${ARGN})
   set(held "")
+  if(BUILD_SHARED_LIBS)
+    set(ARG_USES "")
+  endif()
   foreach(library IN LISTS ARG_USES)
     get_property(folders GLOBAL PROPERTY SULA_FOLDERS_OF_${library})
     list(APPEND held ${folders})
@@ -71,10 +77,19 @@ function(sula_library name folder)
   endwhile()
   set_property(GLOBAL PROPERTY SULA_FOLDERS_OF_${name} ${held} ${folders})
   list(TRANSFORM folders REPLACE "(.+)" "$<TARGET_OBJECTS:\\1>" OUTPUT_VARIABLE objects)
-  add_library(${name} STATIC ${objects})
+  add_library(${name} ${objects})
+  add_library(sula::${ARG_EXPORT_NAME} ALIAS ${name})
   sula_defaults(${name})
-  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
-  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/include)
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX EXPORT_NAME ${ARG_EXPORT_NAME}
+                                           VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                            $<INSTALL_INTERFACE:include>)
+  # The public headers are C++20.
+  target_compile_features(${name} PUBLIC cxx_std_20)
+  if(BUILD_SHARED_LIBS)
+    # What the static archives of others bring along stays inside.
+    target_link_options(${name} PRIVATE LINKER:--exclude-libs,ALL LINKER:--no-undefined LINKER:--gc-sections)
+  endif()
   list(REMOVE_DUPLICATES external)
   target_link_libraries(${name} PUBLIC ${ARG_USES} PRIVATE ${external})
 endfunction()

@@ -17,6 +17,7 @@
 #include "sula/model.h"
 #include "sula/status.h"
 
+#pragma GCC visibility push(default)
 namespace sula {
 
 // Where a conversion is, for people who wait.
@@ -91,3 +92,4 @@ struct RuleInfo {
 std::vector<RuleInfo> Rules();
 
 }  // namespace sula
+#pragma GCC visibility pop

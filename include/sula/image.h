@@ -22,6 +22,7 @@
 #include "sula/status.h"
 #include "sula/tensor.h"
 
+#pragma GCC visibility push(default)
 namespace sula {
 
 // A picture of 8 bits per channel: rows from the top, height x width x channels, without gaps.
@@ -206,3 +207,4 @@ struct Ranked {
 std::vector<Ranked> BestScores(std::span<const float> scores, int count);
 
 }  // namespace sula
+#pragma GCC visibility pop

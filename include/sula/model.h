@@ -13,6 +13,7 @@
 #include "sula/status.h"
 #include "sula/tensor.h"
 
+#pragma GCC visibility push(default)
 namespace sula {
 
 // A loaded model: immutable, and shared by any number of sessions in any threads.
@@ -97,3 +98,4 @@ std::vector<OperatorInfo> Operators();
 std::string_view Version();
 
 }  // namespace sula
+#pragma GCC visibility pop

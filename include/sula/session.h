@@ -19,6 +19,7 @@
 #include "sula/status.h"
 #include "sula/tensor.h"
 
+#pragma GCC visibility push(default)
 namespace sula {
 
 struct SessionOptions {
@@ -129,3 +130,4 @@ class Session {
 };
 
 }  // namespace sula
+#pragma GCC visibility pop

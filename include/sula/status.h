@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#pragma GCC visibility push(default)
 namespace sula {
 
 enum class Code {
@@ -81,3 +82,4 @@ class [[nodiscard]] Result {
 };
 
 }  // namespace sula
+#pragma GCC visibility pop

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#pragma GCC visibility push(default)
 namespace sula {
 
 enum class DType : uint8_t {
@@ -61,3 +62,4 @@ struct TensorView {
 };
 
 }  // namespace sula
+#pragma GCC visibility pop
