@@ -78,11 +78,13 @@ class Driver {
     if (options_.disabled.contains(pass.name) || Stopped()) return {};
     const auto frame = [&] { return StrCat("pass ", pass.name); };
     if (watch_) watch_->BeforePass(g_);
+    std::string warning = pass.warning ? pass.warning(g_) : "";
     Result<int> changes = pass.run(g_);
     if (!changes.has_value()) return Status(changes.status()).AddContext(frame());
     if (*changes == 0) return {};
     if (Status s = Verify(g_); !s.ok()) return std::move(s).AddContext(frame());
     if (watch_) RETURN_IF_ERROR(watch_->AfterPass(g_, pass.name));
+    if (!warning.empty()) report_.warnings.push_back(std::move(warning));
     Log(pass.name, std::string(pass.name), *changes);
     return {};
   }

@@ -28,6 +28,8 @@ struct Pass {
   std::string_view name;
   std::string_view summary;
   Result<int> (*run)(Graph& graph);
+  // What a user should know of a change it is going to make to this graph; empty if nothing.
+  std::string (*warning)(const Graph& graph) = nullptr;
 };
 // One line of the pipeline: a pass, or rules repeated together until none applies.
 struct Stage {
@@ -53,6 +55,7 @@ struct OptimizeReport {
   std::vector<std::string> log;                     // "rule@node" or "pass", in order
   std::vector<std::pair<std::string, int>> counts;  // by rule, in pipeline order, 0 left out
   std::optional<VerifyReport> verified;             // if asked for
+  std::vector<std::string> warnings;                // of passes that were applied
 };
 
 // Infers shapes, runs the default pipeline, and drops what is dead. An unknown name in `disabled`

@@ -31,6 +31,7 @@ std::span<const Stage> DefaultPipeline() {
         &kFoldScaleIntoAlpha, &kFoldScaleOfInputIntoAlpha}},
       {{}, {&kFoldAffineOfInput, &kShiftBeforeScale, &kFoldAffineIntoWeights}},
       {{}, {&kBatchNormToScale, &kMergeFactors, &kFactorOut}},
+      {passes::kFlushDenormals, {}},  // now that the weights are what they will be
       {passes::kMergeDuplicates, {}},
       // A residual is added before the activation, so it is looked for first.
       {{}, {&kFuseResidual}},

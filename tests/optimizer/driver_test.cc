@@ -93,6 +93,21 @@ TEST(Optimize, KeepsNamesOfInputsAndOutputs) {
   ASSERT_TRUE(Verify(g).ok());
 }
 
+TEST(Optimize, WarnsOfDenormalWeights) {
+  Graph g = Parsed(R"(graph "t" {
+    input %x: float32[4]
+    const %ones: float32[4] = [1, 1, 1, 2]
+    const %weights: float32[4] = [1, 1e-39, -1e-40, 2]
+    %a = Mul(%x, %ones)
+    %y = Add(%a, %weights)
+    output %y
+  })");
+  const Result<OptimizeReport> report = Optimize(g);
+  ASSERT_TRUE(report.has_value()) << report.status().ToString();
+  EXPECT_THAT(report->warnings, ElementsAre("2 weights below the smallest normal number (1.2e-38) "
+                                            "set to 0, first in 'weights'"));
+}
+
 // ---- rules that misbehave
 
 std::optional<Patch> Restless(const Graph& g, const UseIndex&, NodeId id) {

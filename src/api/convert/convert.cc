@@ -137,6 +137,7 @@ Result<Graph> ImportAndOptimize(std::span<const std::string> files, const Conver
   summary.operators = std::move(after.operators);
   summary.rules = std::move(report.counts);
   summary.warnings = Warnings(graph);
+  for (std::string& warning : report.warnings) summary.warnings.push_back(std::move(warning));
   if (report.verified) {
     VerifyReport& v = *report.verified;
     summary.verified = {v.seed,

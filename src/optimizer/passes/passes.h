@@ -5,6 +5,7 @@
 
 namespace sula::passes {
 
+extern const Pass kFlushDenormals;   // flush_denormals.cc
 extern const Pass kFoldShapes;       // fold_shapes.cc
 extern const Pass kMergeDuplicates;  // merge_duplicates.cc
 extern const Pass kRemoveDead;       // remove_dead.cc
