@@ -72,6 +72,19 @@ void PrintJson(const std::vector<OperatorInfo>& operators) {
   fmt::print("{}\n", list.dump(1));
 }
 
+// The id that Markdown renderers give a heading.
+std::string Anchor(std::string name) {
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  return name;
+}
+
+// Text as a cell of a table.
+std::string Cell(std::string_view text) {
+  std::string cell;
+  for (char c : text) cell += c == '|' ? "\\|" : std::string(1, c);
+  return cell;
+}
+
 void PrintMarkdown(const OperatorInfo& op) {
   fmt::print("## {}\n\n{}\n\n", op.name, op.summary);
   if (!op.inputs.empty() || !op.outputs.empty()) {
@@ -79,7 +92,7 @@ void PrintMarkdown(const OperatorInfo& op) {
     auto ports = [](const std::vector<PortInfo>& list, std::string_view kind) {
       for (const PortInfo& p : list)
         fmt::print("| {} `{}` | {} | {} | {} |\n", kind, p.name, Arity(p), TypeNames(p.types),
-                   p.help);
+                   Cell(p.help));
     };
     ports(op.inputs, "input");
     ports(op.outputs, "output");
@@ -88,7 +101,7 @@ void PrintMarkdown(const OperatorInfo& op) {
   if (!op.fields.empty()) {
     fmt::print("| field | default | meaning |\n|---|---|---|\n");
     for (const FieldInfo& f : op.fields)
-      fmt::print("| `{}` | `{}` | {} |\n", f.name, f.default_value, f.help);
+      fmt::print("| `{}` | `{}` | {} |\n", f.name, f.default_value, Cell(f.help));
     fmt::print("\n");
   }
 }
@@ -127,7 +140,13 @@ Status Run(const Options& o) {
   if (o.json) {
     PrintJson(operators);
   } else if (o.markdown) {
-    fmt::print("# Operators\n\n");
+    fmt::print(
+        "# Operators\n\nThe operators of sula's graphs, as `sula ops --markdown` prints them. "
+        "Frontends translate "
+        "the\noperators of all frameworks and versions into these.\n\n");
+    for (const OperatorInfo& op : operators)
+      fmt::print("* [{}](#{}): {}\n", op.name, Anchor(op.name), op.summary);
+    fmt::print("\n");
     for (const OperatorInfo& op : operators) PrintMarkdown(op);
   } else if (!o.names.empty()) {
     for (const OperatorInfo& op : operators) PrintDetails(op);

@@ -32,7 +32,6 @@ constexpr Row kTable[] = {
     {&op::kConcat, cpu::MovementKernels},
     {&op::kConv, cpu::ConvKernels},
     {&op::kConvTranspose, cpu::ConvTransposeKernels},
-    {&op::kConvTranspose, cpu::ConvTransposeKernels},
     {&op::kDepthToSpace, cpu::MovementKernels},
     {&op::kDiv, cpu::BinaryKernels},
     {&op::kElu, cpu::UnaryKernels},
