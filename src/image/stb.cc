@@ -38,8 +38,22 @@ void* Grow(void* p, size_t old_bytes, size_t bytes) {
   return grown;
 }
 
+// A row of chroma at twice the width, as libjpeg makes it (h2v1_fancy_upsample); w samples to 2w.
+// It stands in for stb_image's function of that name, which gets the last but one sample wrong.
+unsigned char* stbi__resample_row_h_2(unsigned char* out, unsigned char* in, unsigned char*, int w,
+                                      int) {
+  for (int i = 0; i < w; ++i) {
+    const int before = in[std::max(i - 1, 0)], after = in[std::min(i + 1, w - 1)];
+    out[2 * i] = static_cast<unsigned char>((3 * in[i] + before + 1) >> 2);
+    out[2 * i + 1] = static_cast<unsigned char>((3 * in[i] + after + 2) >> 2);
+  }
+  return out;
+}
+
 }  // namespace
 
+// Renames stb_image's own where it is defined; where its address is taken no parenthesis follows.
+#define stbi__resample_row_h_2(...) stbi__unused_resample_row_h_2(__VA_ARGS__)
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_ONLY_PNG
@@ -58,6 +72,7 @@ void* Grow(void* p, size_t old_bytes, size_t bytes) {
 #include <stb/stb_image.h>
 #include <stb/stb_image_write.h>
 #pragma GCC diagnostic pop
+#undef stbi__resample_row_h_2
 
 namespace sula {
 
