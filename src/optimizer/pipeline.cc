@@ -23,19 +23,22 @@ std::span<const Stage> DefaultPipeline() {
       {{}, {&kRecogniseNorm, &kRecogniseRmsNorm, &kRecogniseGroupNorm, &kFoldAffineIntoNorm}},
       {{},
        {&kMergeTransposes, &kSinkTranspose, &kSinkTransposeThroughAxis, &kSinkTransposeThroughPad,
-        &kFoldTransposeIntoMatMul}},
+        &kMatMulToConv, &kFoldTransposeIntoMatMul}},
       {{}, {&kTransposeToReshape, &kMergeReshapes, &kRemoveNoOpShape, &kMeanToGlobalPool}},
       // Weights: what follows a convolution, then what comes before it.
       {{},
-       {&kFoldAffineIntoWeights, &kFoldPadIntoConv, &kFoldPadIntoAveragePool, &kFoldPadIntoMaxPool,
-        &kFoldScaleIntoAlpha, &kFoldScaleOfInputIntoAlpha}},
+       {&kConvToScale, &kFoldAffineIntoWeights, &kMergeIntoGroups, &kFoldPadIntoConv,
+        &kFoldPadIntoAveragePool, &kFoldPadIntoMaxPool, &kFoldScaleIntoAlpha,
+        &kFoldScaleOfInputIntoAlpha}},
       {{}, {&kFoldAffineOfInput, &kShiftBeforeScale, &kFoldAffineIntoWeights}},
+      {{}, {&kTrimKernel, &kMergeConvs}},
       {{}, {&kBatchNormToScale, &kMergeFactors, &kFactorOut}},
       {passes::kFlushDenormals, {}},  // now that the weights are what they will be
       {passes::kMergeDuplicates, {}},
       // A residual is added before the activation, so it is looked for first.
       {{}, {&kFuseResidual}},
       {{}, {&kFuseActivation}},
+      {{}, {&kMergeIntoGroups}},  // with activations in the parts
       {passes::kRemoveDead, {}},
   };
   return stages;

@@ -8,6 +8,7 @@
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "optimizer/match.h"
+#include "optimizer/match_conv.h"
 #include "optimizer/rules/rules.h"
 
 namespace sula::rules {
@@ -138,16 +139,6 @@ bool IsAll(const std::vector<double>& values, double x) {
   return std::ranges::all_of(values, [x](double v) { return v == x; });
 }
 
-// The existing bias of `channels` elements, zeros if there is none; nothing if it isn't constant.
-std::optional<std::vector<double>> Bias(const Graph& g, const Node& node, int64_t channels) {
-  std::vector<double> bias(channels, 0);
-  if (!node.HasInput(2)) return bias;
-  const Tensor* t = ConstantInput(g, node, 2);
-  if (!t || t->num_elements() != channels) return std::nullopt;
-  for (int64_t c = 0; c < channels; ++c) bias[c] = t->AsDouble(c);
-  return bias;
-}
-
 // Puts the bias into the inputs of a convolution or product; zeros only where there was one.
 void SetBias(const Node& node, const std::vector<double>& bias, DType dtype, Patch& patch,
              std::vector<ValueId>& inputs) {
@@ -173,7 +164,7 @@ std::optional<Patch> FoldInto(const Graph& g, const UseIndex& uses, const Node& 
   const std::optional<Affine> affine = AsAffine(g, node, x, axis);
   if (!affine) return std::nullopt;
   const int64_t channels = static_cast<int64_t>(affine->scale.size());
-  std::optional<std::vector<double>> bias = Bias(g, producer, channels);
+  std::optional<std::vector<double>> bias = BiasOf(g, producer, channels);
   if (!bias) return std::nullopt;
   for (int64_t c = 0; c < channels; ++c)
     (*bias)[c] = (*bias)[c] * affine->scale[c] + affine->shift[c];
@@ -204,12 +195,6 @@ std::optional<Patch> FoldAffineIntoWeights(const Graph& g, const UseIndex& uses,
 }
 
 // ---- Conv(affine(x), w, b) -> Conv(x, w', b')
-
-bool HasNoPadding(const ConvParams& p) {
-  return p.auto_pad == AutoPad::kValid ||
-         (p.auto_pad == AutoPad::kExplicit &&
-          std::ranges::all_of(p.pads, [](int64_t pad) { return pad == 0; }));
-}
 
 constexpr const OpDef* kAffineOps[] = {
     &op::kBatchNormalization, &op::kMul, &op::kAdd, &op::kSub, &op::kDiv, &op::kNeg};
@@ -245,7 +230,7 @@ std::optional<Patch> FoldAffineOfInput(const Graph& g, const UseIndex& uses, Nod
   const bool has_shift = affine.HasShift();
   if (has_shift && !HasNoPadding(conv.As<ConvParams>())) return std::nullopt;
   const int64_t outputs = w->dim(0), group = conv.As<ConvParams>().group;
-  std::optional<std::vector<double>> bias = Bias(g, conv, outputs);
+  std::optional<std::vector<double>> bias = BiasOf(g, conv, outputs);
   if (!bias || group < 1 || outputs % group != 0) return std::nullopt;
   const int64_t per_output = w->num_elements() / outputs, taps = per_output / w->dim(1);
   const auto input_channel = [&](int64_t i) {

@@ -19,6 +19,8 @@ extern const Rule kMergeTransposes, kSinkTranspose, kSinkTransposeThroughAxis,
 // affine.cc: y = scale * x + shift per channel
 extern const Rule kFoldAffineIntoWeights, kFoldAffineOfInput, kShiftBeforeScale,
     kFoldScaleIntoAlpha, kFoldScaleOfInputIntoAlpha, kBatchNormToScale;
+// convs.cc: convolutions with constant weights
+extern const Rule kMergeConvs, kTrimKernel, kMergeIntoGroups, kConvToScale, kMatMulToConv;
 // arithmetic.cc
 extern const Rule kMergeFactors, kFactorOut;
 // pads.cc
