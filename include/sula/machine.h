@@ -1,0 +1,27 @@
+// The machine that models run on, and what it can do at most: what measured times are held against.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#pragma GCC visibility push(default)
+namespace sula {
+
+struct MachineInfo {
+  std::string processor;        // as the operating system names it
+  std::string instruction_set;  // the strongest that kernels use: "avx512", "avx2", "scalar"
+  int cpus = 1;                 // that this process may use
+  size_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;  // data caches
+};
+MachineInfo Machine();
+
+// Measured with nothing else on the machine in mind: what else runs lowers both.
+struct MachineSpeed {
+  double flops_per_second = 0;  // float32 multiply-adds, two operations each, out of registers
+  double bytes_per_second = 0;  // read from memory; 0 if memory was too short to tell
+};
+// Of `threads` threads together; 0: of as many as there are CPUs. Takes about 0.1 s.
+MachineSpeed MeasureMachine(int threads);
+
+}  // namespace sula
+#pragma GCC visibility pop
