@@ -4,6 +4,8 @@
 
 namespace sula::cpu {
 
+[[gnu::weak]] extern const bool kHasScalar16;  // target_scalar16.cc
+
 std::string_view Name(Target target) {
   constexpr std::string_view kNames[] = {"scalar", "scalar16", "avx2", "avx512"};
   return kNames[static_cast<size_t>(target)];
@@ -22,7 +24,8 @@ Target BestTarget() {
 
 std::span<const Target> AvailableTargets() {
   static const std::vector<Target> targets = [] {
-    std::vector<Target> r = {Target::kScalar, Target::kScalar16};
+    std::vector<Target> r = {Target::kScalar};
+    if (&kHasScalar16 != nullptr) r.push_back(Target::kScalar16);
     const Target best = BestTarget();
     if (best == Target::kAvx2 || best == Target::kAvx512) r.push_back(Target::kAvx2);
     if (best == Target::kAvx512) r.push_back(Target::kAvx512);

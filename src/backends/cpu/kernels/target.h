@@ -9,7 +9,9 @@
 
 namespace sula::cpu {
 
-// kScalar16 runs the code written for 16 lanes on any processor: for tests, never chosen by itself.
+// kScalar16 runs the code written for 16 lanes on any processor: for tests, never chosen by itself
+// and not part of the library. Its definitions are weak symbols elsewhere, null where they are not
+// linked; tests link sula_cpu_scalar16, which has them.
 enum class Target { kScalar, kScalar16, kAvx2, kAvx512 };
 inline constexpr int kNumTargets = 4;
 

@@ -5,6 +5,7 @@
 
 namespace sula::cpu {
 
-extern const GemmKernels kGemmScalar, kGemmScalar16, kGemmAvx2, kGemmAvx512;
+extern const GemmKernels kGemmScalar, kGemmAvx2, kGemmAvx512;
+[[gnu::weak]] extern const GemmKernels kGemmScalar16;  // tests alone link it
 
 }  // namespace sula::cpu

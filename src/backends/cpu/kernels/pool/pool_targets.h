@@ -5,6 +5,7 @@
 
 namespace sula::cpu {
 
-extern const PoolKernels kPoolScalar, kPoolScalar16, kPoolAvx2, kPoolAvx512;
+extern const PoolKernels kPoolScalar, kPoolAvx2, kPoolAvx512;
+[[gnu::weak]] extern const PoolKernels kPoolScalar16;  // tests alone link it
 
 }  // namespace sula::cpu
