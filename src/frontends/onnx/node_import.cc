@@ -1,6 +1,5 @@
 #include "frontends/onnx/node_import.h"
 
-
 #include "base/status.h"
 
 namespace sula::onnx {
@@ -84,6 +83,13 @@ std::vector<float> NodeImport::Floats(std::string_view name) {
   return a ? std::vector<float>(a->floats().begin(), a->floats().end()) : std::vector<float>();
 }
 
+std::vector<std::string> NodeImport::Strings(std::string_view name) {
+  auto* a = Find(
+      name, AttributeProto::STRINGS, [](auto&) { return true; }, "a list of strings");
+  return a ? std::vector<std::string>(a->strings().begin(), a->strings().end())
+           : std::vector<std::string>();
+}
+
 std::optional<Tensor> NodeImport::TensorValue(std::string_view name) {
   auto* a = Find(
       name, AttributeProto::TENSOR, [](auto& p) { return p.has_t(); }, "a tensor");
@@ -122,10 +128,10 @@ Status NodeImport::Translate(Handler handler) {
 
 const OpHandler* FindHandler(std::string_view op_type) {
   using Topic = std::span<const OpHandler> (*)();
-  static constexpr Topic kTopics[] = {ConstantHandlers, ConvHandlers,   ElementwiseHandlers,
-                                      GatherHandlers,   MatMulHandlers, MovementHandlers,
-                                      NormHandlers,     PoolHandlers,   QuantHandlers,
-                                      ReduceHandlers,   ResizeHandlers, ShapeHandlers};
+  static constexpr Topic kTopics[] = {
+      ConstantHandlers, ConvHandlers,   ElementwiseHandlers, GatherHandlers, MatMulHandlers,
+      MovementHandlers, NormHandlers,   PoolHandlers,        QuantHandlers,  RecurrentHandlers,
+      ReduceHandlers,   ResizeHandlers, ShapeHandlers};
   for (Topic topic : kTopics)
     for (const OpHandler& row : topic())
       if (row.op_type == op_type) return &row;

@@ -59,6 +59,7 @@ class NodeImport : public NodeBuilder {
   std::string String(std::string_view name, std::string otherwise);
   std::vector<int64_t> Ints(std::string_view name);  // empty if missing
   std::vector<float> Floats(std::string_view name);
+  std::vector<std::string> Strings(std::string_view name);
   std::optional<Tensor> TensorValue(std::string_view name);
   // The element type that an integer attribute names; `otherwise` if it is missing or 0.
   std::optional<DType> Type(std::string_view name);
@@ -139,6 +140,7 @@ std::span<const OpHandler> MovementHandlers();
 std::span<const OpHandler> NormHandlers();
 std::span<const OpHandler> PoolHandlers();
 std::span<const OpHandler> QuantHandlers();
+std::span<const OpHandler> RecurrentHandlers();
 std::span<const OpHandler> ReduceHandlers();
 std::span<const OpHandler> ResizeHandlers();
 std::span<const OpHandler> ShapeHandlers();
