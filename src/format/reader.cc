@@ -78,7 +78,11 @@ class Reader {
   template <class T>
   Result<std::vector<T>> List(const FbVector<T>& v) {
     RETURN_IF_ERROR(Spend(v.size() * sizeof(T)));
-    return std::vector<T>(v.begin(), v.end());
+    // The FlatBuffers verifier sees that the length of a vector is aligned, not that its elements
+    // are.
+    std::vector<T> list(v.size());
+    if (!list.empty()) std::memcpy(list.data(), v.Data(), list.size() * sizeof(T));
+    return list;
   }
   Result<std::vector<std::string>> Texts(const FbTables<fb::TextValue>& v) {
     std::vector<std::string> texts;
