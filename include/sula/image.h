@@ -47,7 +47,8 @@ bool LooksLikeImageFile(const std::string& path);
 // dropped and 16-bit samples lose their lower byte, as in PIL's convert("RGB") and OpenCV's imread.
 // A picture taken with the camera turned (EXIF orientation) is set upright. Errors: kInvalidModel
 // for what is damaged or cut short; kUnsupported for CMYK, 12-bit, arithmetic-coded and lossless
-// JPEG and run-length BMP; kResourceExhausted beyond the limits.
+// JPEG and run-length BMP; kResourceExhausted beyond the limits. JPEG decoders may differ: from
+// libjpeg, which PIL and OpenCV use, the levels differ by at most 3.
 Result<Image> DecodeImage(std::span<const std::byte> file, const DecodeLimits& limits = {});
 Result<Image> ReadImage(const std::string& path, const DecodeLimits& limits = {});
 
@@ -59,7 +60,9 @@ Status WritePng(const Image& image, const std::string& path);
 
 // Ways to resample, each as one widely used library does it, level by level, because networks
 // notice the difference. PIL (Pillow's Image.resize) widens the filter when reducing; OpenCV's
-// linear (cv2.resize) reads the nearest four pixels whatever the factor.
+// linear (cv2.resize) reads the nearest four pixels whatever the factor. Equal level by level to
+// Pillow up to 12 (13 lets the passes change places where the height shrinks far more than the
+// width, which may differ by a level) and OpenCV 4.
 enum class ResizeKind {
   kNearestPil,      // pixel centres at half integers
   kBoxPil,          // mean of the covered pixels
