@@ -118,7 +118,9 @@ void AddConvert(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
   Options& o = *options;
   CLI::App& c = *app.add_subcommand("convert", "Convert a trained model to a .sula file");
-  auto* files = c.add_option("FILE", o.files, "The source model (.onnx), or a .sula file");
+  auto* files = c.add_option("FILE", o.files,
+                             "The source model: .onnx; Caffe's .prototxt and .caffemodel, in any "
+                             "order; or a .sula file");
   auto* output = c.add_option("-o,--output", o.output, "The .sula file to write")->type_name("OUT");
   c.add_option("--input-shape", o.input_shapes,
                "Replace the shape of an input: name=1,3,224,224; a size may be a name "

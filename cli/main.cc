@@ -12,11 +12,13 @@ namespace {
 constexpr const char* kFooter = R"(
 Examples:
   sula convert net.onnx -o net.sula
+  sula convert net.prototxt net.caffemodel -o net.sula
   sula run net.sula --input photo.jpg --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --output out
   sula bench net.sula --threads 1,2 --profile
   sula explain net.sula --input-shape image=1,3,640,480
 
-MODEL is a .sula file or a source model (.onnx), which is then converted in memory.
+MODEL is a .sula file or a source model (.onnx; .prototxt with the .caffemodel of the same name
+beside it), which is then converted in memory.
 Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused because something is not supported.)";
 
 }  // namespace

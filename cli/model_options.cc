@@ -70,16 +70,23 @@ std::function<void(const ConvertProgress&)> ShowConversion(Progress& progress) {
   };
 }
 
-Result<std::shared_ptr<const Model>> OpenModel(const std::string& path, Progress& progress) {
+Result<std::shared_ptr<const Model>> OpenModel(const std::string& path, Progress& progress,
+                                               bool optimize) {
   if (DetectFormat(path) == "sula") return LoadModel(path);
   ConvertOptions options;
   options.on_progress = ShowConversion(progress);
-  return ConvertInMemory({&path, 1}, options);
+  options.stop_after = optimize ? -1 : 0;
+  ConvertSummary summary;
+  auto model = ConvertInMemory({&path, 1}, options, &summary);
+  for (const std::string& file : summary.source_files)
+    if (file != path) progress.Note(fmt::format("'{}' is read as well", file));
+  return model;
 }
 
 Result<std::shared_ptr<const Model>> FitModel(std::shared_ptr<const Model> model,
                                               const ModelInfo& info, const std::string& path,
-                                              const InputShapes& shapes, Progress& progress) {
+                                              const InputShapes& shapes, Progress& progress,
+                                              bool optimize) {
   auto misfit = std::find_if(info.inputs.begin(), info.inputs.end(),
                              [&](const ValueInfo& input) { return !Allows(input, shapes); });
   if (misfit == info.inputs.end()) return model;
@@ -92,6 +99,7 @@ Result<std::shared_ptr<const Model>> FitModel(std::shared_ptr<const Model> model
   }
   ConvertOptions options;
   options.on_progress = ShowConversion(progress);
+  options.stop_after = optimize ? -1 : 0;
   for (const auto& [name, dims] : shapes) {
     std::vector<std::string>& sizes = options.input_shapes[name];
     for (int64_t d : dims) sizes.push_back(fmt::format("{}", d));

@@ -96,8 +96,16 @@ Progress::Progress(bool quiet)
       quiet_(quiet),
       next_(Clock::now() + std::chrono::milliseconds(terminal_ ? 200 : 5000)) {}
 
-Progress::~Progress() {
+Progress::~Progress() { Wipe(); }
+
+void Progress::Wipe() {
   if (shown_ && terminal_) fmt::print(stderr, "\r\x1b[K");
+}
+
+void Progress::Note(std::string_view text) {
+  if (quiet_) return;
+  Wipe();
+  fmt::print(stderr, "sula: note: {}\n", text);
 }
 
 void Progress::Update(std::string_view text) {

@@ -52,8 +52,11 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   void Update(std::string_view text);
+  // A line that stays: "sula: note: ...".
+  void Note(std::string_view text);
 
  private:
+  void Wipe();
   using Clock = std::chrono::steady_clock;
   bool terminal_, quiet_, shown_ = false;
   Clock::time_point next_;

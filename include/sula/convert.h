@@ -56,7 +56,8 @@ struct VerifySummary {
 };
 
 struct ConvertSummary {
-  std::string source_format;                  // "ONNX"
+  std::string source_format;                  // "ONNX", "Caffe"
+  std::vector<std::string> source_files;      // read: those given, and what lay beside them
   int64_t nodes_before = 0, nodes_after = 0;  // as imported, as written
   double multiply_adds_before = 0, multiply_adds_after = 0;
   int64_t uncounted_nodes = 0;  // of the result: sizes unknown, so not in multiply_adds_after
@@ -69,14 +70,15 @@ struct ConvertSummary {
   std::vector<std::string> warnings;
 };
 
-// The format of a model file, judged by its first bytes, then by its name: "sula" or "ONNX", which
-// can be converted, or the name of another one, for a clear refusal ("TFLite", "Caffe", ...). Empty
-// if it cannot be told.
+// The format of a model file, judged by its contents, then by its name: "sula", "ONNX" or "Caffe",
+// which can be converted, or the name of another one, for a clear refusal ("TFLite", ...). Empty if
+// it cannot be told.
 std::string DetectFormat(const std::string& path);
 
-// Reads the model in `files` (most formats have one), optimizes it and writes `output`. Errors:
-// kUnsupported names everything at once that has no translation; kInvalidModel says what is wrong
-// with the file.
+// Reads the model in `files` (one; for Caffe the .prototxt and the .caffemodel, of which one is
+// looked for beside the other under the same name if it is not given), optimizes it and writes
+// `output`. Errors: kUnsupported names everything at once that has no translation; kInvalidModel
+// says what is wrong with the file.
 Result<ConvertSummary> Convert(std::span<const std::string> files, const std::string& output,
                                const ConvertOptions& options = {});
 

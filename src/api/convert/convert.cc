@@ -3,10 +3,10 @@
 
 #include <filesystem>
 
+#include "api/convert/import.h"
 #include "api/graph_facts.h"
 #include "base/mapped_file.h"
 #include "format/model_file.h"
-#include "frontends/onnx/onnx.h"
 #include "ir/text.h"
 #include "ops/catalogue.h"
 #include "optimizer/optimizer.h"
@@ -43,38 +43,17 @@ Result<std::map<std::string, Shape>> ParseShapes(const ConvertOptions& options) 
   return shapes;
 }
 
-Result<Graph> ReadSula(const std::string& path) {
-  ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
-  return ReadModelFile(std::move(file), AllOps());
-}
-
 Result<Graph> Import(std::span<const std::string> files, const ConvertOptions& options,
                      ConvertSummary& summary) {
-  if (files.empty()) return InvalidArgument("no model file given");
-  for (const std::string& file : files) {
-    if (!std::filesystem::exists(file)) return NotFound("no such file: '", file, "'");
-    summary.source_bytes += FileBytes(file);
-  }
-  summary.source_format = DetectFormat(files[0]);
   ASSIGN_OR_RETURN(auto shapes, ParseShapes(options));
-  Tell(options, Doing::kReading, 0, files[0]);
-  if (summary.source_format.empty())
-    return Unsupported("cannot tell the format of '", files[0],
-                       "'; sula reads .onnx and .sula models");
-  if (summary.source_format != "ONNX" && summary.source_format != "sula")
-    return Unsupported(summary.source_format, " models are not supported ('", files[0],
-                       "'); sula reads .onnx and .sula models");
-  if (files.size() > 1)
-    return InvalidArgument("an ", summary.source_format, " model is one file; ", files.size(),
-                           " were given");
-  Result<Graph> graph = summary.source_format == "ONNX"
-                            ? ImportOnnx(files[0], {.input_shapes = shapes})
-                            : ReadSula(files[0]);
-  if (!graph) return graph;
-  for (const auto& [name, shape] : shapes) RETURN_IF_ERROR(CheckIsInput(*graph, name));
-  if (summary.source_format == "sula" && !shapes.empty())
-    RETURN_IF_ERROR(InferShapes(*graph, &shapes));
-  return graph;
+  Tell(options, Doing::kReading, 0, files.empty() ? "" : files[0]);
+  ASSIGN_OR_RETURN(Source source, ImportFiles(files, shapes));
+  for (const auto& [name, shape] : shapes) RETURN_IF_ERROR(CheckIsInput(source.graph, name));
+  summary.source_format = std::move(source.format);
+  summary.source_bytes = source.bytes;
+  summary.source_files = std::move(source.files);
+  summary.warnings = std::move(source.notes);
+  return std::move(source.graph);
 }
 
 // What a user may want to know before relying on the result.
@@ -136,7 +115,7 @@ Result<Graph> ImportAndOptimize(std::span<const std::string> files, const Conver
   summary.constant_bytes = after.constant_bytes;
   summary.operators = std::move(after.operators);
   summary.rules = std::move(report.counts);
-  summary.warnings = Warnings(graph);
+  for (std::string& warning : Warnings(graph)) summary.warnings.push_back(std::move(warning));
   for (std::string& warning : report.warnings) summary.warnings.push_back(std::move(warning));
   if (report.verified) {
     VerifyReport& v = *report.verified;

@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/mapped_file.h"
 #include "format/model_file.h"
+#include "frontends/caffe/caffe.h"
 #include "sula/convert.h"
 
 namespace sula {
@@ -37,6 +39,15 @@ bool LooksLikeOnnx(std::span<const std::byte> bytes) {
          ((at(2) & 7) == 2 || at(2) == 0x28);
 }
 
+// Caffe's files have no mark; their structure tells.
+bool IsCaffe(const std::string& path) {
+  Result<std::shared_ptr<const MappedFile>> file = MappedFile::Open(path);
+  if (!file) return false;
+  std::span<const std::byte> bytes = (*file)->bytes();
+  return LooksLikeCaffeWeights(bytes) ||
+         LooksLikePrototxt({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
 }  // namespace
 
 std::string DetectFormat(const std::string& path) {
@@ -52,6 +63,8 @@ std::string DetectFormat(const std::string& path) {
   if (Has(bytes, 4, "TFL3")) return "TFLite";
   if (Has(bytes, 0, "\x89HDF")) return "Keras";
   if (Has(bytes, 0, "GGUF")) return "GGUF";
+
+  if (IsCaffe(path)) return "Caffe";
 
   std::string suffix = std::filesystem::path(path).extension().string();
   std::transform(suffix.begin(), suffix.end(), suffix.begin(),

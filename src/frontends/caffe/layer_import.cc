@@ -126,9 +126,9 @@ void LayerImport::EmitReshape(ValueId x, const Shape& shape, int top) {
 
 const LayerHandler* FindHandler(std::string_view type) {
   using Topic = std::span<const LayerHandler> (*)();
-  static constexpr Topic kTopics[] = {ConvHandlers,     ElementwiseHandlers, MatMulHandlers,
-                                      MovementHandlers, NormHandlers,        PoolHandlers,
-                                      ReduceHandlers,   ResizeHandlers};
+  static constexpr Topic kTopics[] = {
+      ConvHandlers, DetectionHandlers, ElementwiseHandlers, MatMulHandlers, MovementHandlers,
+      NormHandlers, PoolHandlers,      RecurrentHandlers,   ReduceHandlers, ResizeHandlers};
   for (Topic topic : kTopics)
     for (const LayerHandler& row : topic())
       if (row.type == type) return &row;

@@ -132,11 +132,13 @@ const LayerHandler* FindHandler(std::string_view type);
 
 // The rows by topic; each is defined in its file.
 std::span<const LayerHandler> ConvHandlers();
+std::span<const LayerHandler> DetectionHandlers();
 std::span<const LayerHandler> ElementwiseHandlers();
 std::span<const LayerHandler> MatMulHandlers();
 std::span<const LayerHandler> MovementHandlers();
 std::span<const LayerHandler> NormHandlers();
 std::span<const LayerHandler> PoolHandlers();
+std::span<const LayerHandler> RecurrentHandlers();
 std::span<const LayerHandler> ReduceHandlers();
 std::span<const LayerHandler> ResizeHandlers();
 
