@@ -35,6 +35,10 @@ struct ConvertOptions {
   std::set<std::string, std::less<>> disabled_rules;  // by name; see Rules()
   int stop_after = -1;  // changes of the optimizer; -1: no limit, 0: no optimization
   std::string dump_ir;  // if not empty: the final graph is written to this file as text
+  // How pictures become inputs, by the input's name ("" stands for the only one): text as
+  // sula/image.h describes it, checked and stored in the model.
+  std::map<std::string, std::string> image_inputs;
+  std::string labels;  // names of the classes, one per line, stored in the model
   // Runs the model on the reference interpreter before and after every change of the optimizer,
   // with inputs made from the seed, and fails with kInternal at the first change that alters
   // results by more than roundings explain: the message names its rule. kUnsupported if no inputs

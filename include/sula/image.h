@@ -98,7 +98,7 @@ enum class ImageFit {
   kStretch,    // to `size`, whatever that does to the proportions
   kCrop,       // shorter side to `shorter` (0: as small as covers `size`), then cut
   kLetterbox,  // as large as fits into `size`, the rest filled with `fill`
-  kNone,       // the picture keeps its own size
+  kNone,       // the picture keeps its own size, whatever `size` says
 };
 enum class ImageAnchor { kCenter, kTopLeft };  // where crop cuts and letterbox puts the picture
 enum class ImageOrder { kRgb, kBgr, kGray };
@@ -115,7 +115,8 @@ enum class ImageLayout { kNchw, kNhwc };
 //
 //   resize=KIND        nearest-pil box-pil bilinear-pil bicubic-pil lanczos-pil nearest-opencv
 //                      bilinear-opencv area-opencv
-//   size=WxH           width x height of the input; left out: as the model declares
+//   size=WxH           width x height of the input; left out: as the model declares. Where the base
+//                      says fit=none and the text says no fit, it means fit=stretch as well
 //   fit=...            stretch, crop, crop(SHORTER), letterbox, letterbox(R,G,B), none
 //   anchor=...         center, top-left
 //   order=...          rgb, bgr, gray
@@ -158,6 +159,12 @@ std::span<const ImagePreset> ImagePresets();
 // kInvalidArgument if the input does not look like a picture's: not three or four axes, or no axis
 // of 1 or 3 in the channels' place, or another element type.
 Result<ImageInput> DefaultImageInput(const ValueInfo& input);
+
+// The settings that `text` asks for; what it leaves out is as `base` says, the settings stored in
+// the model, or, without them, as DefaultImageInput guesses, if it can. Errors: those of
+// ParseImageInput and CheckImageInput.
+Result<ImageInput> ChooseImageInput(std::string_view text, const ValueInfo& input,
+                                    const std::optional<ImageInput>& base);
 
 // Checks what can be told without a picture: that the input takes pictures so described.
 Status CheckImageInput(const ImageInput& spec, const ValueInfo& input);

@@ -73,6 +73,17 @@ GraphCount Count(const Graph& graph) {
   return total;
 }
 
+ValueInfo DescribeValue(const Value& value) {
+  ValueInfo info{.name = value.name,
+                 .dtype = value.type.dtype,
+                 .ranked = value.type.shape.has_value(),
+                 .dims = {},
+                 .type = value.type.ToString()};
+  if (value.type.shape)
+    for (const Dim& d : *value.type.shape) info.dims.push_back(d.TryValue().value_or(-1));
+  return info;
+}
+
 Status CheckIsInput(const Graph& graph, std::string_view name) {
   std::optional<ValueId> v = graph.FindValue(name);
   if (v && graph.IsInput(*v)) return {};

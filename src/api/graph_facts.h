@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "sula/model.h"
 
 namespace sula {
 
@@ -21,6 +22,9 @@ struct GraphCount {
 
 // Counts nodes and constants of the graph and its subgraphs. Types must be inferred.
 GraphCount Count(const Graph& graph);
+
+// What the public interface says of a value.
+ValueInfo DescribeValue(const Value& value);
 
 // An error, with the inputs that there are, unless the graph has an input of this name.
 Status CheckIsInput(const Graph& graph, std::string_view name);

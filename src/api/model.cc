@@ -11,17 +11,6 @@
 namespace sula {
 namespace {
 
-ValueInfo Describe(const Value& value) {
-  ValueInfo info{.name = value.name,
-                 .dtype = value.type.dtype,
-                 .ranked = value.type.shape.has_value(),
-                 .dims = {},
-                 .type = value.type.ToString()};
-  if (value.type.shape)
-    for (const Dim& d : *value.type.shape) info.dims.push_back(d.TryValue().value_or(-1));
-  return info;
-}
-
 std::vector<PortInfo> Describe(std::span<const Port> ports) {
   std::vector<PortInfo> infos;
   for (const Port& p : ports) {
@@ -67,8 +56,8 @@ Result<ModelInfo> Inspect(const Model& model, const InputShapes& shapes) {
                  .constant_bytes = count.constant_bytes,
                  .multiply_adds = count.multiply_adds,
                  .uncounted_nodes = count.uncounted_nodes};
-  for (ValueId v : graph.inputs()) info.inputs.push_back(Describe(graph.value(v)));
-  for (ValueId v : graph.outputs()) info.outputs.push_back(Describe(graph.value(v)));
+  for (ValueId v : graph.inputs()) info.inputs.push_back(DescribeValue(graph.value(v)));
+  for (ValueId v : graph.outputs()) info.outputs.push_back(DescribeValue(graph.value(v)));
   return info;
 }
 
@@ -83,7 +72,7 @@ std::vector<NodeInfo> Nodes(const Model& model) {
     info.fields = FieldTexts(node);
     for (ValueId v : node.inputs) info.inputs.push_back(v == kNoValue ? "" : graph.value(v).name);
     for (ValueId v : node.outputs)
-      info.outputs.push_back(v == kNoValue ? ValueInfo{} : Describe(graph.value(v)));
+      info.outputs.push_back(v == kNoValue ? ValueInfo{} : DescribeValue(graph.value(v)));
   }
   return infos;
 }

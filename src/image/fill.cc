@@ -190,6 +190,19 @@ Result<ImageInput> DefaultImageInput(const ValueInfo& input) {
   return spec;
 }
 
+Result<ImageInput> ChooseImageInput(std::string_view text, const ValueInfo& input,
+                                    const std::optional<ImageInput>& base) {
+  ImageInput start;
+  if (base) {
+    start = *base;
+  } else if (Result<ImageInput> guess = DefaultImageInput(input); guess) {
+    start = std::move(guess).value();
+  }
+  ASSIGN_OR_RETURN(ImageInput spec, ParseImageInput(text, start));
+  RETURN_IF_ERROR(CheckImageInput(spec, input));
+  return spec;
+}
+
 Status CheckImageInput(const ImageInput& spec, const ValueInfo& input) {
   RETURN_IF_ERROR(CheckSpec(spec));
   ASSIGN_OR_RETURN(Axes axes, AxesOf(spec, input.dtype, input.dims, Describe(input)));

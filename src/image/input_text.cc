@@ -182,9 +182,16 @@ constexpr ImagePreset kPresets[] = {
      "YOLO v5 and later: the whole picture on grey, 0 to 1"},
 };
 
-Status ParseFields(std::string_view text, ImageInput& spec) {
+bool IsSet(uint32_t fields, std::string_view name) {
+  for (size_t i = 0; i < std::size(kFields); ++i)
+    if (kFields[i].name == name) return fields >> i & 1;
+  return false;
+}
+
+// `seen` gets a bit for each of kFields that the text sets itself.
+Status ParseFields(std::string_view text, ImageInput& spec, uint32_t& seen) {
   constexpr std::string_view kBlanks = " \t\r\n";
-  uint32_t seen = 0;
+  seen = 0;
   bool first = true;
   while (true) {
     text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
@@ -203,7 +210,8 @@ Status ParseFields(std::string_view text, ImageInput& spec) {
                                "' is neither FIELD=VALUE nor, as the first word, one of ", known);
       }
       spec = {};
-      RETURN_IF_ERROR(ParseFields(preset->text, spec));
+      uint32_t of_preset;
+      RETURN_IF_ERROR(ParseFields(preset->text, spec, of_preset));
     } else {
       const SpecField* field =
           std::find_if(std::begin(kFields), std::end(kFields),
@@ -260,7 +268,10 @@ std::string FitText(const ImageInput& spec) {
 
 Result<ImageInput> ParseImageInput(std::string_view text, const ImageInput& base) {
   ImageInput spec = base;
-  RETURN_IF_ERROR(ParseFields(text, spec));
+  uint32_t seen;
+  RETURN_IF_ERROR(ParseFields(text, spec, seen));
+  if (spec.fit == ImageFit::kNone && IsSet(seen, "size") && !IsSet(seen, "fit"))
+    spec.fit = ImageFit::kStretch;
   RETURN_IF_ERROR(CheckSpec(spec));
   return spec;
 }

@@ -183,6 +183,22 @@ TEST(DefaultImageInput, GuessesOnlyWhatThereIsNoDoubtAbout) {
   EXPECT_EQ(guess(DType::kFloat32, {}), "");
 }
 
+TEST(ChooseImageInput, WhatIsLeftOutIsStoredOrGuessed) {
+  auto choose = [](std::string_view text, const std::optional<ImageInput>& base, Dims dims) {
+    auto spec = ChooseImageInput(text, Input(DType::kFloat32, std::move(dims)), base);
+    return spec ? ToString(*spec) : spec.error().message();
+  };
+  EXPECT_EQ(choose("mean=0.5", {}, {1, 3, 9, 9}),
+            "resize=bilinear-pil fit=stretch order=rgb scale=1/255 mean=0.5");
+  EXPECT_EQ(choose("mean=0.5", Spec("raw"), {1, 3, 9, 9}),
+            "resize=bilinear-pil fit=stretch order=rgb scale=1 mean=0.5");
+  EXPECT_EQ(choose("size=5x4", {}, {1, 3, -1, -1}),
+            "resize=bilinear-pil size=5x4 fit=stretch order=rgb scale=1/255");
+  EXPECT_EQ(choose("size=5x4 layout=nhwc", {}, {1, -1, -1, -1}),
+            "resize=bilinear-pil size=5x4 fit=stretch order=rgb scale=1 layout=nhwc");
+  EXPECT_THAT(choose("size=5x4", {}, {1, 3, 9, 9}), HasSubstr("another size"));
+}
+
 // A description put together by hand is checked, too.
 TEST(FillInput, ImpossibleDescriptionsAreRefused) {
   const Image image = TestPicture(4, 4, 3);
