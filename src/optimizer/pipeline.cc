@@ -38,7 +38,7 @@ std::span<const Stage> DefaultPipeline() {
       // A residual is added before the activation, so it is looked for first.
       {{}, {&kFuseResidual}},
       {{}, {&kFuseActivation}},
-      {{}, {&kMergeIntoGroups}},  // with activations in the parts
+      {{}, {&kMergeIntoGroups, &kMergeSiblings}},  // with activations in the parts
       {passes::kRemoveDead, {}},
   };
   return stages;

@@ -21,6 +21,8 @@ extern const Rule kFoldAffineIntoWeights, kFoldAffineOfInput, kShiftBeforeScale,
     kFoldScaleIntoAlpha, kFoldScaleOfInputIntoAlpha, kBatchNormToScale;
 // convs.cc: convolutions with constant weights
 extern const Rule kMergeConvs, kTrimKernel, kMergeIntoGroups, kConvToScale, kMatMulToConv;
+// siblings.cc: several readers of one value as one that is wider
+extern const Rule kMergeSiblings;
 // arithmetic.cc
 extern const Rule kMergeFactors, kFactorOut;
 // pads.cc
