@@ -307,6 +307,9 @@ Result<Lists> Blocks(const Request& r, bool to_space) {
 
 // ---- Gather
 
+// Indices without order are better looked up one by one.
+constexpr size_t kMaxStretches = 16;
+
 Result<Lists> Gathered(const Request& r) {
   const Dims &x = r.inputs[0], &indices = r.inputs[1];
   const int axis = Wrapped(r.node.As<AxisParams>().axis, x.size());
@@ -337,7 +340,7 @@ Result<Lists> Gathered(const Request& r) {
         region.axes.push_back({s.count, axis + added - 1, 1, s.step == 0 ? -1 : axis, s.step});
       }
       list.push_back(std::move(region));
-      if (list.size() > kMaxRegions) return NoBox("too many pieces");
+      if (list.size() > kMaxStretches) return NoBox("too many pieces");
     }
   }
   return Lists{std::move(list)};

@@ -101,8 +101,13 @@ Status Plan::Impl::Execute(const Command& command) {
   void** const out = pointers.data() + command.outputs.first;
   switch (command.kind) {
     case Command::Kind::kCopy: {
-      const CopyCommand& copy = copies[command.detail];
-      return command.backend->CopyBuffer(copy.from, in[0], copy.to, out[0], parallel);
+      static constexpr uint64_t kZeros = 0;
+      for (int i = 0; i < command.inputs.count; ++i) {
+        const CopyCommand& copy = copies[command.detail + i];
+        RETURN_IF_ERROR(command.backend->CopyBuffer(copy.from, in[i] ? in[i] : &kZeros, copy.to,
+                                                    out[i], parallel));
+      }
+      return {};
     }
     case Command::Kind::kDynamic: return ExecuteDynamic(command);
     case Command::Kind::kKernel: break;

@@ -102,11 +102,16 @@ class PlanBuilder {
   void Report(Step& step) {
     NodeReport& report = step.report;
     if (step.node == kNoNode) {
-      report.inputs = {s_.Desc(step.inputs[0]).ToString()};
-      report.outputs = {s_.Desc(step.outputs[0]).ToString()};
-      const TensorDesc desc = s_.Desc(step.inputs[0]);
-      report.bytes =
-          2.0 * static_cast<double>(desc.num_elements()) * static_cast<double>(SizeOf(desc.dtype));
+      for (const FormUse& use : step.inputs) {
+        if (use.form < 0) continue;
+        const std::string text = s_.Desc(s_.AnyUse(use.form)).ToString();
+        if (report.inputs.empty() || report.inputs.back() != text) report.inputs.push_back(text);
+      }
+      const TensorDesc desc = s_.Desc(step.outputs[0]);
+      report.outputs = {desc.ToString()};
+      int64_t elements = step.kind == Step::Kind::kCopy ? desc.num_elements() : 0;
+      for (const Region& region : step.regions) elements += region.num_elements();
+      report.bytes = 2.0 * static_cast<double>(elements) * static_cast<double>(SizeOf(desc.dtype));
       return;
     }
     const Node& node = graph().node(step.node);
@@ -118,7 +123,9 @@ class PlanBuilder {
         if (values[i] == kNoValue)
           texts.push_back("absent");
         else if (i < uses.size() && uses[i].form >= 0)
-          texts.push_back(s_.Desc(uses[i]).ToString());
+          texts.push_back(
+              s_.Desc(step.kind == Step::Kind::kAlias ? s_.AnyUse(uses[i].form) : uses[i])
+                  .ToString());
         else
           texts.push_back(types.back().ToString());
       }
@@ -265,6 +272,11 @@ class PlanBuilder {
       Command command;
       command.report = report;
       command.backend = step.backend;
+      if (step.kind == Step::Kind::kMove) {
+        AddMove(step, command);
+        plan_->commands.push_back(command);
+        continue;
+      }
       command.inputs = AddPointers(step.inputs);
       command.outputs = AddPointers(step.outputs);
       if (step.kind == Step::Kind::kKernel) {
@@ -292,13 +304,24 @@ class PlanBuilder {
     std::vector<int> writer_of_value(graph().value_slots(), -1);
     for (size_t i = 0; i < s_.steps.size(); ++i) {
       Step& step = s_.steps[i];
-      const bool copy = step.node == kNoNode;
-      const std::vector<ValueId> copied = {copy ? s_.forms[step.inputs[0].form].value : kNoValue};
-      const auto& inputs = copy ? copied : graph().node(step.node).inputs;
-      const auto& outputs = copy ? copied : graph().node(step.node).outputs;
+      // Steps without node copy what their inputs hold.
+      std::vector<ValueId> inputs, outputs;
+      std::vector<int> forms;
+      if (step.node == kNoNode) {
+        for (const FormUse& use : step.inputs) {
+          if (use.form < 0 || std::count(forms.begin(), forms.end(), use.form) > 0) continue;
+          forms.push_back(use.form);
+          inputs.push_back(s_.forms[use.form].value);
+        }
+        outputs = {s_.forms[step.outputs[0].form].value};
+      } else {
+        inputs = graph().node(step.node).inputs;
+        outputs = graph().node(step.node).outputs;
+        for (const FormUse& use : step.inputs) forms.push_back(use.form);
+      }
       for (size_t k = 0; k < inputs.size(); ++k) {
         const ValueId v = inputs[k];
-        const int form = k < step.inputs.size() ? step.inputs[k].form : -1;
+        const int form = k < forms.size() ? forms[k] : -1;
         int producer = form < 0 ? -1 : writer_of_form[form];
         if (producer < 0 && v != kNoValue) producer = writer_of_value[v];
         step.report.producers.push_back(producer);
@@ -306,30 +329,57 @@ class PlanBuilder {
       }
       for (ValueId v : outputs) {
         step.report.output_values.push_back(v == kNoValue ? "" : graph().value(v).name);
-        if (v != kNoValue && !copy) writer_of_value[v] = static_cast<int>(i);
+        if (v != kNoValue && step.kind != Step::Kind::kCopy)
+          writer_of_value[v] = static_cast<int>(i);
       }
       for (const FormUse& use : step.outputs)
         if (use.form >= 0) writer_of_form[use.form] = static_cast<int>(i);
     }
   }
 
+  // One copy for each region, all of them strided.
+  void AddMove(const Step& step, Command& command) {
+    command.kind = Command::Kind::kCopy;
+    command.detail = static_cast<int>(plan_->copies.size());
+    const Form& output = s_.forms[step.outputs[0].form];
+    const int count = static_cast<int>(step.regions.size());
+    std::vector<RegionLoops> loops;
+    for (int i = 0; i < count; ++i) {
+      const int input = step.inputs[i].form;
+      loops.push_back(LoopsOf(step.regions[i], output.at.strides,
+                              input < 0 ? Dims() : s_.forms[input].at.strides));
+      TensorDesc desc{true, output.dtype, loops[i].dims, Layout::kStrided, 0, {}};
+      desc.strides = loops[i].from.strides;
+      plan_->copies.push_back({desc, desc});
+      plan_->copies.back().to.strides = loops[i].to.strides;
+    }
+    command.inputs = {static_cast<int>(plan_->pointers.size()), count};
+    for (int i = 0; i < count; ++i) AddPointer(step.inputs[i].form, loops[i].from.offset);
+    command.outputs = {static_cast<int>(plan_->pointers.size()), count};
+    for (int i = 0; i < count; ++i) AddPointer(step.outputs[0].form, loops[i].to.offset);
+  }
+
   PointerRange AddPointers(const std::vector<FormUse>& uses) {
     const PointerRange range{static_cast<int>(plan_->pointers.size()),
                              static_cast<int>(uses.size())};
-    for (const FormUse& use : uses) {
-      if (use.form < 0) {
-        plan_->pointers.push_back(nullptr);
-        plan_->origins.emplace_back();
-        continue;
-      }
-      const Form& f = s_.forms[use.form];
-      const PointerOrigin origin{f.storage, static_cast<size_t>(f.at.offset) * SizeOf(f.dtype)};
-      void* const base = plan_->blocks[f.storage];
-      plan_->block_pointers[f.storage].push_back(static_cast<int>(plan_->pointers.size()));
-      plan_->pointers.push_back(base ? static_cast<std::byte*>(base) + origin.offset : nullptr);
-      plan_->origins.push_back(origin);
-    }
+    for (const FormUse& use : uses) AddPointer(use.form, 0);
     return range;
+  }
+
+  // A pointer to an element of a form, `offset` elements from its first; null for form -1.
+  void AddPointer(int form, int64_t offset) {
+    if (form < 0) {
+      plan_->pointers.push_back(nullptr);
+      plan_->origins.emplace_back();
+      return;
+    }
+    const Form& f = s_.forms[form];
+    const PointerOrigin origin{f.storage,
+                               static_cast<size_t>(f.at.offset + offset) * SizeOf(f.dtype)};
+    void* const base = plan_->blocks[f.storage];
+    plan_->block_pointers[f.storage].push_back(static_cast<int>(plan_->pointers.size()));
+    plan_->pointers.push_back(base ? static_cast<std::byte*>(base) + origin.offset : nullptr);
+    plan_->origins.push_back(origin);
   }
 
   void FindLastReaders() {

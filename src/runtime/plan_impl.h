@@ -26,11 +26,11 @@ struct Command {
   const Kernel* kernel = nullptr;
   void* workspace = nullptr;
   Backend* backend = nullptr;
-  int detail = -1;  // into copies or dynamics
+  int detail = -1;  // into copies (the first of as many as there are inputs) or dynamics
 };
 
 struct CopyCommand {
-  TensorDesc from, to;
+  TensorDesc from, to;  // from a null pointer: zeros, with strides of 0
 };
 
 struct DynamicCommand {

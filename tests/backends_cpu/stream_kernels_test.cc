@@ -114,62 +114,6 @@ TEST(StreamKernels, SoftmaxAlongEveryAxis) {
   }
 }
 
-TEST(StreamKernels, Movement) {
-  for (const char* type : {"float32", "uint8", "int64", "float16", "bool"}) {
-    ExpectRuns(StrCat("input %x: ", type, "[2,5,3,4]"), "%y = Transpose(%x) {perm=[0, 2, 3, 1]}");
-  }
-  ExpectRuns("input %x: float32[2,5,3]", "%y = Transpose(%x)");
-  ExpectRuns("input %x: float32[]", "%y = Transpose(%x)");
-  ExpectRuns("input %a: float32[2,5,3,4]; input %b: float32[2,2,3,4]; input %c: float32[2,9,3,4]",
-             "%y = Concat(%a, %b, %c) {axis=1}");
-  ExpectRuns("input %a: float32[2,5,3,4]; input %b: float32[2,5,3,1]",
-             "%y = Concat(%a, %b) {axis=-1}");
-  ExpectRuns("input %a: int64[3]; input %b: int64[0]", "%y = Concat(%a, %b) {axis=0}");
-  ExpectRuns("input %x: float32[2,6,3,4]; const %n: int64[2] = [4, 2]",
-             "%a, %b = Split(%x, %n) {axis=1}");
-  ExpectRuns("input %x: float32[2,6,5]", "%a, %b, %c = Split(%x) {axis=2, num_outputs=3}");
-  ExpectRuns("input %x: float32[2,6]; const %r: int64[2] = [3, 2]", "%y = Tile(%x, %r)");
-  ExpectRuns("input %x: float32[2,3,4,5]; const %r: int64[4] = [1, 2, 1, 3]", "%y = Tile(%x, %r)");
-  ExpectRuns("input %x: float32[3,1]; const %s: int64[3] = [2, 3, 4]", "%y = Expand(%x, %s)");
-}
-
-TEST(StreamKernels, Slice) {
-  const char* const kBounds[][3] = {// starts, ends, steps of axes 3 and 1
-                                    {"[1, 2]", "[6, 9]", "[1, 1]"},
-                                    {"[6, -1]", "[0, 2]", "[-2, -1]"},
-                                    {"[-100, 3]", "[100, 4]", "[3, 1]"},
-                                    {"[5, 0]", "[2, 8]", "[1, 2]"}};
-  for (const auto& [starts, ends, steps] : kBounds) {
-    ExpectRuns(StrCat("input %x: float32[2,9,3,7]; const %s: int64[2] = ", starts,
-                      "; const %e: int64[2] = ", ends,
-                      "; const %a: int64[2] = [3, 1]; const %t: int64[2] = ", steps),
-               "%y = Slice(%x, %s, %e, %a, %t)");
-  }
-  ExpectRefused("input %x: float32[9]; input %s: int64[1]; const %e: int64[1] = [5]",
-                "%y = Slice(%x, %s, %e)");
-}
-
-TEST(StreamKernels, PadInEveryMode) {
-  for (const char* mode : {"constant", "reflect", "edge", "wrap"}) {
-    ExpectRuns("input %x: float32[2,5,4,6]; const %p: int64[8] = [0, 0, 2, 3, 0, 0, 1, 2]",
-               StrCat("%y = Pad(%x, %p) {mode=\"", mode, "\"}"));
-  }
-  ExpectRuns(
-      "input %x: float32[2,5,4,6]; const %p: int64[8] = [0, 1, -1, 0, 1, 2, 3, -2];"
-      "const %v: float32[] = [2.5]",
-      "%y = Pad(%x, %p, %v)");
-  ExpectRuns(
-      "input %x: uint8[4,6]; const %p: int64[2] = [1, 2]; input %v: uint8[];"
-      "const %a: int64[1] = [1]",
-      "%y = Pad(%x, %p, %v, %a)");
-}
-
-TEST(StreamKernels, DepthAndSpace) {
-  ExpectRuns("input %x: float32[2,12,3,5]", "%y = DepthToSpace(%x) {block=2}");
-  ExpectRuns("input %x: float32[2,12,3,5]", "%y = DepthToSpace(%x) {block=2, crd=true}");
-  ExpectRuns("input %x: float32[2,3,6,4]", "%y = SpaceToDepth(%x) {block=2}");
-}
-
 TEST(StreamKernels, ReductionsOverEveryAxes) {
   for (const char* op : {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd",
                          "ReduceL1", "ReduceL2", "ReduceSumSquare"}) {

@@ -54,57 +54,96 @@ TEST(ReshapeStrides, MergesAndSplits) {
   EXPECT_EQ(ReshapeStrides({}, {}, {1, 1})->size(), 2u);
 }
 
-Node NodeOf(const OpDef& op, Params params) {
+// The one region of a node's output.
+Region RegionOf(const OpDef& op, Params params, const Dims& x, const std::vector<Dims>& out,
+                const std::vector<const Tensor*>& constants = {nullptr}, size_t output = 0) {
   Node node;
   node.op = &op;
   node.params = std::move(params);
-  return node;
+  node.inputs.resize(constants.size(), 0);
+  std::vector<Dims> inputs = {x};
+  for (size_t i = 1; i < constants.size(); ++i) inputs.push_back(constants[i]->dims());
+  const auto lists = RegionsOf(node, inputs, out, constants);
+  EXPECT_TRUE(lists) << lists.error().ToString();
+  return lists && (*lists)[output].size() == 1 ? (*lists)[output][0] : Region();
 }
 
-TEST(ViewsOf, TransposeTurnsChannelLastIntoRowMajor) {
-  const Dims dims = {2, 3, 4, 5};
-  const Strided input{0, StridesOf(dims, Layout::kChannelLast)};
-  const std::vector<Dims> out = {{2, 4, 5, 3}};
-  const auto views = ViewsOf(NodeOf(op::kTranspose, Params::Of(TransposeParams{{0, 2, 3, 1}})),
-                             dims, input, out, {});
-  ASSERT_TRUE(views);
-  EXPECT_EQ((*views)[0].strides, RowMajorStrides(out[0]));
+TEST(ViewThrough, TransposeTurnsChannelLastIntoRowMajor) {
+  const Dims dims = {2, 3, 4, 5}, out = {2, 4, 5, 3};
+  const Region region =
+      RegionOf(op::kTranspose, Params::Of(TransposeParams{{0, 2, 3, 1}}), dims, {out});
+  const auto view = ViewThrough(region, out, {0, StridesOf(dims, Layout::kChannelLast)});
+  ASSERT_TRUE(view);
+  EXPECT_EQ(view->strides, RowMajorStrides(out));
 }
 
-TEST(ViewsOf, SliceNeedsConstantBounds) {
-  const Dims dims = {1, 6, 2, 2};
-  const Strided input{0, StridesOf(dims, Layout::kChannelLast)};
+TEST(ViewThrough, SliceOfChannelsKeepsThePixelStride) {
+  const Dims dims = {1, 6, 2, 2}, out = {1, 3, 2, 2};
   const Tensor starts = Tensor::FromInts({2}), ends = Tensor::FromInts({5}),
                axes = Tensor::FromInts({-3}), steps = Tensor::FromInts({1});
-  const Node node = NodeOf(op::kSlice, Params::Of(NoParams{}));
-  const std::vector<Dims> out = {{1, 3, 2, 2}};
-  const std::vector<const Tensor*> known = {nullptr, &starts, &ends, &axes, &steps};
-  const auto views = ViewsOf(node, dims, input, out, known);
-  ASSERT_TRUE(views);
-  EXPECT_EQ((*views)[0].offset, 2);
-  const auto desc = FitLayout(DType::kFloat32, out[0], (*views)[0].strides, Layout::kChannelLast);
+  const Region region = RegionOf(op::kSlice, Params::Of(NoParams{}), dims, {out},
+                                 {nullptr, &starts, &ends, &axes, &steps});
+  const auto view = ViewThrough(region, out, {0, StridesOf(dims, Layout::kChannelLast)});
+  ASSERT_TRUE(view);
+  EXPECT_EQ(view->offset, 2);
+  const auto desc = FitLayout(DType::kFloat32, out, view->strides, Layout::kChannelLast);
   ASSERT_TRUE(desc);
   EXPECT_EQ(desc->pixel_stride, 6);
-  const std::vector<const Tensor*> unknown = {nullptr, nullptr, &ends, &axes, &steps};
-  EXPECT_FALSE(ViewsOf(node, dims, input, out, unknown));
 }
 
-TEST(ViewsOf, SplitPartsFollowEachOther) {
+TEST(ViewThrough, BackwardsAndRepeated) {
+  const Tensor starts = Tensor::FromInts({-1}), ends = Tensor::FromInts({-9}),
+               axes = Tensor::FromInts({1}), steps = Tensor::FromInts({-2});
+  const Region back = RegionOf(op::kSlice, Params::Of(NoParams{}), {2, 7}, {{2, 4}},
+                               {nullptr, &starts, &ends, &axes, &steps});
+  EXPECT_EQ(ViewThrough(back, {2, 4}, {10, {7, 1}}), (Strided{16, {7, -2}}));
+  const Tensor shape = Tensor::FromInts({3, 2, 5});
+  const Region expand =
+      RegionOf(op::kExpand, Params::Of(NoParams{}), {2, 1}, {{3, 2, 5}}, {nullptr, &shape});
+  EXPECT_EQ(ViewThrough(expand, {3, 2, 5}, {0, {1, 1}}), (Strided{0, {0, 1, 0}}));
+  // Repeats of one element are a walk with stride 0, of more they are none.
+  const Tensor repeats = Tensor::FromInts({2, 3});
+  const Region rows =
+      RegionOf(op::kTile, Params::Of(NoParams{}), {1, 1}, {{2, 3}}, {nullptr, &repeats});
+  EXPECT_EQ(ViewThrough(rows, {2, 3}, {0, {1, 1}}), (Strided{0, {0, 0}}));
+  const Region tile =
+      RegionOf(op::kTile, Params::Of(NoParams{}), {2, 2}, {{4, 6}}, {nullptr, &repeats});
+  EXPECT_EQ(ViewThrough(tile, {4, 6}, {0, {2, 1}}), std::nullopt);
+}
+
+TEST(ViewThrough, DepthToSpaceOfOneRow) {
+  // One pixel of 4 channels becomes a 2 x 2 map of one: the bytes stay.
+  const Region region =
+      RegionOf(op::kDepthToSpace, Params::Of(BlockParams{2, false}), {3, 4, 1, 1}, {{3, 1, 2, 2}});
+  const auto view = ViewThrough(region, {3, 1, 2, 2}, {0, {4, 1, 1, 1}});
+  ASSERT_TRUE(view);
+  EXPECT_TRUE(SameStrides({3, 1, 2, 2}, view->strides, {4, 4, 2, 1}));
+}
+
+TEST(ViewThrough, SplitPartsFollowEachOther) {
   const Dims dims = {1, 7, 2};
-  const Strided input{100, StridesOf(dims, Layout::kChannelLast)};
   const std::vector<Dims> out = {{1, 3, 2}, {1, 4, 2}};
-  const auto views =
-      ViewsOf(NodeOf(op::kSplit, Params::Of(SplitParams{1, 0})), dims, input, out, {});
-  ASSERT_TRUE(views);
-  EXPECT_EQ((*views)[0].offset, 100);
-  EXPECT_EQ((*views)[1].offset, 103);
+  const Strided input{100, StridesOf(dims, Layout::kChannelLast)};
+  for (size_t i = 0; i < 2; ++i) {
+    const Region part =
+        RegionOf(op::kSplit, Params::Of(SplitParams{1, 0}), dims, out, {nullptr}, i);
+    const auto view = ViewThrough(part, out[i], input);
+    ASSERT_TRUE(view);
+    EXPECT_EQ(view->offset, i == 0 ? 100 : 103);
+  }
 }
 
-TEST(PartOf, PartsOfAConcatenation) {
-  const std::vector<Dims> parts = {{1, 3, 2}, {1, 4, 2}};
+TEST(PartThrough, SourceWithinTheOutput) {
+  // Channels 3 to 6 of 7 come from a source of 4.
+  Region region{1, {0, 3, 0}, {0, 0, 0}, {{1, 0, 1, 0, 1}, {4, 1, 1, 1, 1}, {2, 2, 1, 2, 1}}};
+  Normalize(region);
   const Strided whole{5, StridesOf({1, 7, 2}, Layout::kChannelLast)};
-  EXPECT_EQ(PartOf(whole, parts, 1, 0).offset, 5);
-  EXPECT_EQ(PartOf(whole, parts, 1, 1).offset, 8);
+  const auto part = PartThrough(region, {1, 4, 2}, whole);
+  ASSERT_TRUE(part);
+  EXPECT_EQ(part->offset, 8);
+  EXPECT_TRUE(SameStrides({1, 4, 2}, part->strides, {0, 1, 7}));
+  // Of a larger source it takes a part only.
+  EXPECT_EQ(PartThrough(region, {1, 5, 2}, whole), std::nullopt);
 }
 
 TEST(Extent, CountsGaps) {

@@ -6,11 +6,9 @@
 #include "ops/elementwise.h"
 #include "ops/gather.h"
 #include "ops/matmul.h"
-#include "ops/movement.h"
 #include "ops/pool.h"
 #include "ops/reduce.h"
 #include "ops/resize.h"
-#include "ops/shape_ops.h"
 #include "ops/softmax.h"
 
 namespace sula {
@@ -29,15 +27,12 @@ constexpr Row kTable[] = {
     {&op::kCeil, cpu::UnaryKernels},
     {&op::kCelu, cpu::UnaryKernels},
     {&op::kClip, cpu::UnaryKernels},
-    {&op::kConcat, cpu::MovementKernels},
     {&op::kConv, cpu::ConvKernels},
     {&op::kConvTranspose, cpu::ConvTransposeKernels},
-    {&op::kDepthToSpace, cpu::MovementKernels},
     {&op::kDiv, cpu::BinaryKernels},
     {&op::kElu, cpu::UnaryKernels},
     {&op::kErf, cpu::UnaryKernels},
     {&op::kExp, cpu::UnaryKernels},
-    {&op::kExpand, cpu::MovementKernels},
     {&op::kFloor, cpu::UnaryKernels},
     {&op::kGather, cpu::GatherKernels},
     {&op::kGelu, cpu::UnaryKernels},
@@ -55,7 +50,6 @@ constexpr Row kTable[] = {
     {&op::kMish, cpu::UnaryKernels},
     {&op::kMul, cpu::BinaryKernels},
     {&op::kNeg, cpu::UnaryKernels},
-    {&op::kPad, cpu::MovementKernels},
     {&op::kPRelu, cpu::BinaryKernels},
     {&op::kReciprocal, cpu::UnaryKernels},
     {&op::kReduceL1, cpu::ReduceKernels},
@@ -72,19 +66,14 @@ constexpr Row kTable[] = {
     {&op::kSelu, cpu::UnaryKernels},
     {&op::kSigmoid, cpu::UnaryKernels},
     {&op::kSign, cpu::UnaryKernels},
-    {&op::kSlice, cpu::MovementKernels},
     {&op::kSoftmax, cpu::SoftmaxKernels},
     {&op::kSoftplus, cpu::UnaryKernels},
     {&op::kSoftsign, cpu::UnaryKernels},
-    {&op::kSpaceToDepth, cpu::MovementKernels},
-    {&op::kSplit, cpu::MovementKernels},
     {&op::kSqrt, cpu::UnaryKernels},
     {&op::kSub, cpu::BinaryKernels},
     {&op::kSwish, cpu::UnaryKernels},
     {&op::kTanh, cpu::UnaryKernels},
     {&op::kThresholdedRelu, cpu::UnaryKernels},
-    {&op::kTile, cpu::MovementKernels},
-    {&op::kTranspose, cpu::MovementKernels},
 };
 
 }  // namespace

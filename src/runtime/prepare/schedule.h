@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "ops/regions.h"
 #include "runtime/prepare/concrete.h"
 #include "runtime/prepare/views.h"
 #include "sula/session.h"
@@ -54,6 +55,7 @@ struct Step {
   enum class Kind {
     kKernel,
     kCopy,     // between two forms of one value
+    kMove,     // boxes of inputs, one for each of `regions`, to output 0
     kAlias,    // nothing to run: outputs are views of the input, or parts of the output its inputs
     kDynamic,  // evaluated at run time; inputs and outputs may be of unknown size
   };
@@ -62,6 +64,7 @@ struct Step {
   Backend* backend = nullptr;
   const KernelEntry* entry = nullptr;
   std::vector<FormUse> inputs, outputs;  // by port
+  RegionList regions;                    // kMove; form -1 of an input: zeros
   NodeReport report;                     // what is known so far
 };
 
@@ -100,9 +103,10 @@ struct SchemeOptions {
 
 // Chooses layouts and kernels: walks the nodes in order and takes for each the cheapest candidate
 // of all backends (earlier backends and entries first at equal cost), where the cost is the
-// kernel's estimate plus that of the layout copies that its inputs need. Views (reshapes, and
-// transposes, slices, splits where the bytes allow) cost nothing; a concatenation can be done by
-// copying its inputs into place, which ForwardCopies then avoids where it can.
+// kernel's estimate plus that of the layout copies that its inputs need. Operators that only move
+// elements (ops/regions.h) cost nothing where the bytes allow a view. The others are made in the
+// layout that is asked for first, chains of them in one step; inputs that go as a whole into a part
+// of the result are copied there, which ForwardCopies then avoids where it can.
 // Values whose sizes are not known become steps of kind kDynamic. The last backend is the fallback
 // that takes every node.
 Result<Schedule> ChooseSchemes(const ConcreteGraph& graph, std::span<Backend* const> backends,

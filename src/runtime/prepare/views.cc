@@ -2,56 +2,36 @@
 
 #include <algorithm>
 
-#include "ops/elementwise.h"
-#include "ops/movement.h"
-
 namespace sula {
 namespace {
 
-std::vector<Strided> TransposeView(const Node& node, const Strided& input) {
-  const std::vector<int64_t>& perm = node.As<TransposeParams>().perm;
-  Strided view = input;
-  const size_t rank = input.strides.size();
-  for (size_t i = 0; i < rank; ++i)
-    view.strides[i] = input.strides[perm.empty() ? rank - 1 - i : static_cast<size_t>(perm[i])];
-  return {view};
+// One loop of a region as one side sees it: along `axis` by `step`, while the other side's memory
+// is walked by `stride`.
+struct Loop {
+  int64_t count = 1, step = 1, stride = 0;
+  int axis = 0;
+};
+
+// The strides of a side of sizes `dims` whose loops are these; nothing unless they walk all of it.
+std::optional<Dims> StridesOfLoops(const Dims& dims, std::vector<Loop> loops) {
+  std::sort(loops.begin(), loops.end(),
+            [](const Loop& a, const Loop& b) { return a.step < b.step; });
+  Dims strides(dims.size(), 1), walked(dims.size(), 1);
+  for (const Loop& loop : loops) {
+    int64_t& reached = walked[loop.axis];
+    if (loop.step != reached) return std::nullopt;
+    if (reached == 1) strides[loop.axis] = loop.stride;
+    if (loop.stride != strides[loop.axis] * reached) return std::nullopt;
+    reached *= loop.count;
+  }
+  if (walked != dims) return std::nullopt;
+  return strides;
 }
 
-std::optional<std::vector<Strided>> SliceView(const Dims& dims, const Strided& input,
-                                              std::span<const Tensor* const> constants) {
-  const int rank = static_cast<int>(dims.size());
-  auto given = [&](size_t i) { return i < constants.size() && constants[i]; };
-  if (!given(1) || !given(2)) return std::nullopt;
-  const std::vector<int64_t> starts = constants[1]->ToInts(), ends = constants[2]->ToInts();
-  std::vector<int64_t> axes(starts.size()), steps(starts.size(), 1);
-  for (size_t i = 0; i < axes.size(); ++i) axes[i] = static_cast<int64_t>(i);
-  if (given(3)) axes = constants[3]->ToInts();
-  if (given(4)) steps = constants[4]->ToInts();
-  if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size())
-    return std::nullopt;
-  Strided view = input;
-  for (size_t i = 0; i < starts.size(); ++i) {
-    const int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
-    if (axis < 0 || axis >= rank) return std::nullopt;
-    const Result<SliceRange> range = ResolveSlice(dims[axis], starts[i], ends[i], steps[i]);
-    if (!range) return std::nullopt;
-    if (range->count > 0) view.offset += range->begin * input.strides[axis];
-    if (range->count > 1) view.strides[axis] = input.strides[axis] * range->step;
-  }
-  return std::vector<Strided>{view};
-}
-
-std::vector<Strided> SplitView(const Node& node, const Dims& dims, const Strided& input,
-                               std::span<const Dims> outputs) {
-  const int64_t given = node.As<SplitParams>().axis;
-  const int64_t axis = given < 0 ? given + static_cast<int64_t>(dims.size()) : given;
-  std::vector<Strided> views;
-  Strided view = input;
-  for (const Dims& output : outputs) {
-    views.push_back(view);
-    view.offset += output[axis] * input.strides[axis];
-  }
-  return views;
+int64_t OffsetOf(const Dims& index, const Dims& strides) {
+  int64_t offset = 0;
+  for (size_t i = 0; i < index.size(); ++i) offset += index[i] * strides[i];
+  return offset;
 }
 
 }  // namespace
@@ -152,30 +132,37 @@ std::optional<Dims> ReshapeStrides(const Dims& from, const Dims& strides, const 
   return result;  // what is left on either side has size 1
 }
 
-bool IsViewOperator(const Node& node) {
-  return node.op->Has(kReinterpret) || node.Is(op::kIdentity) || node.Is(op::kTranspose) ||
-         node.Is(op::kSlice) || node.Is(op::kSplit);
+std::optional<Strided> ViewThrough(const Region& region, const Dims& dims, const Strided& source) {
+  std::vector<Loop> loops;
+  for (const RegionAxis& a : region.axes)
+    loops.push_back(
+        {a.count, a.to_step, a.from < 0 ? 0 : a.from_step * source.strides[a.from], a.to});
+  std::optional<Dims> strides = StridesOfLoops(dims, std::move(loops));
+  if (!strides) return std::nullopt;
+  return Strided{source.offset + OffsetOf(region.from_begin, source.strides), *std::move(strides)};
 }
 
-std::optional<std::vector<Strided>> ViewsOf(const Node& node, const Dims& dims,
-                                            const Strided& input, std::span<const Dims> output_dims,
-                                            std::span<const Tensor* const> constants) {
-  if (node.Is(op::kIdentity)) return std::vector<Strided>{input};
-  if (node.op->Has(kReinterpret)) {
-    std::optional<Dims> strides = ReshapeStrides(dims, input.strides, output_dims[0]);
-    if (!strides) return std::nullopt;
-    return std::vector<Strided>{{input.offset, std::move(*strides)}};
+std::optional<Strided> PartThrough(const Region& region, const Dims& dims, const Strided& whole) {
+  std::vector<Loop> loops;
+  for (const RegionAxis& a : region.axes) {
+    if (a.from < 0) return std::nullopt;
+    loops.push_back({a.count, a.from_step, a.to_step * whole.strides[a.to], a.from});
   }
-  if (node.Is(op::kTranspose)) return TransposeView(node, input);
-  if (node.Is(op::kSlice)) return SliceView(dims, input, constants);
-  if (node.Is(op::kSplit)) return SplitView(node, dims, input, output_dims);
-  return std::nullopt;
+  std::optional<Dims> strides = StridesOfLoops(dims, std::move(loops));
+  if (!strides) return std::nullopt;
+  return Strided{whole.offset + OffsetOf(region.to_begin, whole.strides), *std::move(strides)};
 }
 
-Strided PartOf(const Strided& whole, std::span<const Dims> parts, int axis, int i) {
-  Strided part = whole;
-  for (int k = 0; k < i; ++k) part.offset += parts[k][axis] * whole.strides[axis];
-  return part;
+RegionLoops LoopsOf(const Region& region, const Dims& to_strides, const Dims& from_strides) {
+  RegionLoops loops;
+  loops.to.offset = OffsetOf(region.to_begin, to_strides);
+  loops.from.offset = OffsetOf(region.from_begin, from_strides);
+  for (const RegionAxis& a : region.axes) {
+    loops.dims.push_back(a.count);
+    loops.to.strides.push_back(a.to_step * to_strides[a.to]);
+    loops.from.strides.push_back(a.from < 0 ? 0 : a.from_step * from_strides[a.from]);
+  }
+  return loops;
 }
 
 }  // namespace sula

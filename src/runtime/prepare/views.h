@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "ir/graph.h"
+#include "ops/regions.h"
 
 namespace sula {
 
@@ -39,17 +39,19 @@ int64_t Extent(const Dims& dims, const Dims& strides);
 // The same elements in the same order under other sizes; nothing if that needs a copy.
 std::optional<Dims> ReshapeStrides(const Dims& from, const Dims& strides, const Dims& to);
 
-// True for the operators that ViewsOf knows.
-bool IsViewOperator(const Node& node);
-// The outputs of a node that moves no bytes, as views of its input 0 that lies as `input` says;
-// null where that is not so: another operator, sizes that don't line up, steps not constant.
-// Covers operators that reinterpret (Reshape, Flatten, Squeeze, ...), Transpose, Slice, Split.
-std::optional<std::vector<Strided>> ViewsOf(const Node& node, const Dims& dims,
-                                            const Strided& input, std::span<const Dims> output_dims,
-                                            std::span<const Tensor* const> constants);
+// A value of sizes `dims` that is made of `region` alone, as a view of the region's source; nothing
+// if it is no single walk of it.
+std::optional<Strided> ViewThrough(const Region& region, const Dims& dims, const Strided& source);
+// The other way round: the region's source, of sizes `dims`, as a part of the output `whole`.
+// Nothing unless the region takes every element of the source, once and forwards.
+std::optional<Strided> PartThrough(const Region& region, const Dims& dims, const Strided& whole);
 
-// Where part i of a concatenation lies within the whole: its offset and the whole's strides.
-// parts: the sizes of the inputs.
-Strided PartOf(const Strided& whole, std::span<const Dims> parts, int axis, int i);
+// A region as loops over two arrays: what a copy of it reads and writes.
+struct RegionLoops {
+  Dims dims;
+  Strided to, from;  // offsets from those of the output's and the source's first element
+};
+// Strides are by axis of output and source; those of a source of zeros are not looked at.
+RegionLoops LoopsOf(const Region& region, const Dims& to_strides, const Dims& from_strides);
 
 }  // namespace sula

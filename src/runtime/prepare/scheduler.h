@@ -1,0 +1,120 @@
+// The walk that makes a schedule: chooses layouts and kernels node by node (schemes.cc), and makes
+// views and copies of operators that only move elements (movement.cc).
+#pragma once
+
+#include <limits>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ops/regions.h"
+#include "runtime/prepare/schedule.h"
+
+namespace sula {
+
+inline constexpr double kNever = std::numeric_limits<double>::infinity();
+
+// A kernel that would do, with the layouts it would get.
+struct KernelChoice {
+  Backend* backend = nullptr;
+  const KernelEntry* entry = nullptr;
+  std::vector<Layout> inputs, outputs;
+  double estimate = 0;      // of the kernel alone
+  double seconds = kNever;  // with the layout copies
+};
+
+class Scheduler {
+ public:
+  Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> backends,
+            const SchemeOptions& options);
+  Result<Schedule> Run();
+
+ private:
+  // ---- forms of values
+  bool IsStatic(ValueId v) const { return KnownDims(graph_.value(v)).has_value(); }
+  Dims DimsOf(ValueId v) const { return *KnownDims(graph_.value(v)); }
+  DType TypeOf(ValueId v) const { return graph_.value(v).type.dtype; }
+  int AddRoot(ValueId v, Layout layout, int storage);
+  // Forms that exist; a constant gets its row-major one on first use.
+  const std::vector<int>& FormsOf(ValueId v);
+  // Adds a form that derives from others: what kernels can read as it is comes first.
+  void AddView(ValueId v, int form);
+  // The layout that kernels without a wish of their own take this value in: one it has, else the
+  // one whose order of axes is more like its own.
+  Layout PreferredLayout(ValueId v);
+  // Seconds of what would bring v to this layout: 0 if it lies so already.
+  double CostOf(ValueId v, Layout layout);
+  // The cheapest form to copy from.
+  FormUse BestSource(ValueId v, const TensorDesc& to);
+  // A form of v in this layout, made by a copy if there is none.
+  FormUse Get(ValueId v, Layout layout);
+  FormUse Used(FormUse use);
+  void AddCopy(ValueId v, FormUse from, FormUse to);
+  // Copies a value of known size to the memory of graph output i.
+  void WriteOutput(size_t i);
+  Backend& Copier() const { return *backends_[0]; }
+  double CopyCost(FormUse from, const TensorDesc& to) const;
+
+  // ---- nodes
+  Status Visit(NodeId id);
+  Status AddDynamic(NodeId id);
+  KernelChoice BestKernel(const Node& node, std::vector<CandidateReport>& reports);
+  KernelChoice WithLayouts(const Node& node, const KernelRequest& request, Backend* backend,
+                           const KernelEntry& entry);
+  void AddKernel(Step step, const KernelChoice& choice);
+
+  // ---- movement: values that are boxes of other values (their recipes; regions' sources are
+  // values that have forms). A recipe of one box becomes a view where the bytes allow. Otherwise
+  // the value stays a recipe until somebody asks for a layout, so that chains of movement compose.
+
+  // False if the node is not one that only moves elements, or not in boxes.
+  bool AddMovement(NodeId id);
+  // Reshapes that are no boxes: views, of a row-major copy if need be.
+  void AddReshape(NodeId id);
+  void AddAlias(NodeId id);
+  // The boxes of output `list` with recipes of inputs put in for what has no forms.
+  std::optional<RegionList> Flatten(const Node& node, const RegionList& list);
+  // True if somebody other than movement reads v.
+  bool IsWanted(ValueId v) const;
+  // True if readers of v should read its sources instead.
+  bool ReadThrough(ValueId v) const;
+  // Makes v, a recipe of one box, a view of those forms of its source that allow it.
+  void TryViews(ValueId v);
+
+  // How one box of a recipe gets into place.
+  struct Placed {
+    FormUse from;                // form -1: zeros
+    std::optional<Layout> part;  // the whole source is copied into a part of this layout, a copy
+                                 // that can probably be forwarded
+    double seconds = 0;
+  };
+  struct Assembly {
+    std::vector<Placed> boxes;  // by region
+    double seconds = 0;
+    double unforwarded = 0;  // seconds if nothing were forwarded
+  };
+  Assembly Assemble(ValueId v, Layout layout);
+  // The cheapest of the layouts that kernels read.
+  std::pair<Layout, Assembly> BestAssembly(ValueId v);
+  // Adds what makes a form of v in this layout from its recipe.
+  FormUse Build(ValueId v, Layout layout, const Assembly& assembly);
+  // Brings the one source of a reshape-like recipe into place in a root of this layout. False if
+  // it has no description there.
+  bool BuildAsPart(ValueId v, int root);
+
+  const Graph& graph_;
+  const std::vector<NodeId>& order_;
+  std::span<Backend* const> backends_;
+  const SchemeOptions& options_;
+  Schedule s_;
+  std::vector<std::vector<int>> forms_;                // by value
+  std::map<ValueId, std::vector<size_t>> outputs_of_;  // graph outputs computed by nodes
+
+  std::vector<std::optional<RegionList>> recipes_;  // by value
+  std::vector<std::vector<NodeId>> readers_;        // by value
+  std::vector<std::set<int>> viewed_;               // by value: forms that TryViews has seen
+  std::set<int> promised_;  // roots that a copy will probably be forwarded of
+};
+
+}  // namespace sula
