@@ -64,6 +64,12 @@ struct ModelInfo {
 // error says which shape does not fit.
 Result<ModelInfo> Inspect(const Model& model, const InputShapes& shapes = {});
 
+// What the activations of a run need at least, in bytes, as a formula over the named sizes of the
+// inputs: "max(H*N*W*128,H*W*4096)"; a number where none is symbolic. Workspaces of kernels, layout
+// copies, weights and the memory of inputs and outputs come on top. Errors: the size of a value is
+// no such formula; a shape does not fit.
+Result<std::string> ActivationBytes(const Model& model, const InputShapes& shapes = {});
+
 // One node of a model.
 struct NodeInfo {
   std::string name, op;

@@ -6,6 +6,7 @@
 #include "format/model_file.h"
 #include "ir/text.h"
 #include "ops/catalogue.h"
+#include "runtime/prepare/peak_formula.h"
 #include "runtime/session.h"
 
 namespace sula {
@@ -26,6 +27,18 @@ std::vector<PortInfo> Describe(std::span<const Port> ports) {
   return infos;
 }
 
+// The graph with these shapes of its inputs.
+Result<Graph> WithShapes(Graph graph, const InputShapes& shapes) {
+  if (shapes.empty()) return graph;
+  std::map<std::string, Shape> overrides;
+  for (const auto& [name, dims] : shapes) {
+    RETURN_IF_ERROR(CheckIsInput(graph, name));
+    overrides.emplace(name, Shape::Of(dims));
+  }
+  RETURN_IF_ERROR(InferShapes(graph, &overrides));
+  return graph;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Model>> LoadModel(const std::string& path,
@@ -36,15 +49,7 @@ Result<std::shared_ptr<const Model>> LoadModel(const std::string& path,
 }
 
 Result<ModelInfo> Inspect(const Model& model, const InputShapes& shapes) {
-  Graph graph = model.graph();
-  if (!shapes.empty()) {
-    std::map<std::string, Shape> overrides;
-    for (const auto& [name, dims] : shapes) {
-      RETURN_IF_ERROR(CheckIsInput(graph, name));
-      overrides.emplace(name, Shape::Of(dims));
-    }
-    RETURN_IF_ERROR(InferShapes(graph, &overrides));
-  }
+  ASSIGN_OR_RETURN(const Graph graph, WithShapes(model.graph(), shapes));
   GraphCount count = Count(graph);
   ModelInfo info{.name = graph.name,
                  .metadata = graph.metadata,
@@ -59,6 +64,12 @@ Result<ModelInfo> Inspect(const Model& model, const InputShapes& shapes) {
   for (ValueId v : graph.inputs()) info.inputs.push_back(DescribeValue(graph.value(v)));
   for (ValueId v : graph.outputs()) info.outputs.push_back(DescribeValue(graph.value(v)));
   return info;
+}
+
+Result<std::string> ActivationBytes(const Model& model, const InputShapes& shapes) {
+  ASSIGN_OR_RETURN(const Graph graph, WithShapes(model.graph(), shapes));
+  ASSIGN_OR_RETURN(const PeakFormula peak, ActivationPeak(graph));
+  return peak.ToString();
 }
 
 std::vector<NodeInfo> Nodes(const Model& model) {

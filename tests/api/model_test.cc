@@ -125,6 +125,24 @@ TEST_F(ApiModel, NodesComeInOrderWithTheirValues) {
   EXPECT_THAT(nodes[2].inputs, ElementsAre("b", "b"));
 }
 
+TEST_F(ApiModel, ActivationsAreAFormulaOverNamedSizes) {
+  const auto model = Load(R"(graph "g" {
+  input %x: float32[N,3,H,8]
+  const %w: float32[4,3,1,1] = random(1)
+  %a = Conv(%x, %w)
+  %b = Relu(%a)
+  %y = GlobalAveragePool(%b)
+  output %y
+})");
+  const auto formula = ActivationBytes(*model);
+  ASSERT_TRUE(formula) << formula.error().ToString();
+  EXPECT_EQ(*formula, "H*N*128") << "4 channels, 8 columns, 4 bytes; Relu works in place";
+  const auto number = ActivationBytes(*model, {{"x", {1, 3, 10, 8}}});
+  ASSERT_TRUE(number) << number.error().ToString();
+  EXPECT_EQ(*number, "1280");
+  EXPECT_FALSE(ActivationBytes(*model, {{"z", {1}}}));
+}
+
 TEST(ApiOperators, ListsTheCatalogueWithHelp) {
   std::vector<OperatorInfo> operators = Operators();
   EXPECT_EQ(operators.size(), AllOps().size());
