@@ -70,7 +70,7 @@ Result<Graph> Importer::Run() {
   RETURN_IF_ERROR(Verify(graph_));
   RETURN_IF_ERROR(InferShapes(graph_));
   if (std::vector<std::string> unused = weights_.NotTaken(); !unused.empty())
-    Note(StrCat("weights of layers that the prototxt lacks are ignored: ", Join(unused)));
+    Note(StrCat("weights that no layer takes are ignored: ", Join(unused)));
   return std::move(graph_);
 }
 
@@ -275,8 +275,10 @@ void Importer::Define(const std::string& blob, ValueId value) {
 
 Status Importer::AddOutputs() {
   std::map<int64_t, std::string> unread;
-  for (const auto& [blob, state] : blobs_)
-    if (!state.is_read && !graph_.IsInput(state.value)) unread.emplace(state.written, blob);
+  for (const auto& [blob, state] : blobs_) {
+    const bool is_input = graph_.IsInput(state.value) && graph_.value(state.value).name == blob;
+    if (!state.is_read && !is_input) unread.emplace(state.written, blob);
+  }
   for (const auto& [written, blob] : unread) {
     ValueId v = blobs_.at(blob).value;
     // Constants stay what they are, and every output gets a value of its own name.
