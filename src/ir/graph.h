@@ -66,6 +66,9 @@ class Graph {
   // after the operator's own inputs, those of its first subgraph first. So a subgraph never
   // refers outside itself, and a value that two subgraphs read is listed twice.
   std::vector<std::string> captures;
+  // In a subgraph that is one of several: why it can never run, if InferShapes found that its
+  // shapes contradict each other; the types inside are void then. Not stored in files.
+  std::string contradiction;
 
   // ---- reading
   const std::vector<ValueId>& inputs() const { return inputs_; }

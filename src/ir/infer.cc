@@ -160,18 +160,24 @@ class GraphInference {
     return {};
   }
 
+  // Of several bodies one runs. Where sizes decide which, the others may make no sense for these
+  // sizes (a body for 4 axes, say, when there are 5): that is an error only if all of them fail.
   Status InferSubgraphs(Node& node) {
     size_t next = node.inputs.size();
     for (const Graph& subgraph : node.subgraphs) next -= subgraph.captures.size();
+    size_t failed = 0;
+    Status first_error;
     for (Graph& subgraph : node.subgraphs) {
       const size_t count = subgraph.captures.size();
       const size_t first = subgraph.inputs().size() - count;
       for (size_t i = 0; i < count; ++i, ++next)
         subgraph.value(subgraph.inputs()[first + i]).type = g_.value(node.inputs[next]).type;
-      if (Status s = GraphInference(subgraph, symbols_).Run(); !s.ok())
-        return std::move(s).AddContext(StrCat("subgraph '", subgraph.name, "'"));
+      Status s = GraphInference(subgraph, symbols_).Run();
+      if (!s.ok()) s.AddContext(StrCat("subgraph '", subgraph.name, "'"));
+      subgraph.contradiction = s.ok() ? "" : s.ToString();
+      if (!s.ok() && failed++ == 0) first_error = std::move(s);
     }
-    return {};
+    return failed == node.subgraphs.size() ? first_error : Status();
   }
 
   Graph& g_;

@@ -69,10 +69,21 @@ Status InferIf(InferContext& ctx) {
   const size_t count = static_cast<size_t>(ctx.num_outputs());
   RETURN_IF_ERROR(CheckBodyOutputs(yes, count));
   RETURN_IF_ERROR(CheckBodyOutputs(no, count));
-  const Tensor* condition = ctx.InputConstant(0);
+  // The body that runs, where that is known: a body that contradicts itself never does.
+  const Graph* taken = !yes.contradiction.empty()  ? &no
+                       : !no.contradiction.empty() ? &yes
+                                                   : nullptr;
+  if (const Tensor* condition = ctx.InputConstant(0)) {
+    taken = condition->AsInt(0) ? &yes : &no;
+    if (!taken->contradiction.empty()) return InvalidModel(taken->contradiction);
+  }
   for (size_t i = 0; i < count; ++i) {
-    ASSIGN_OR_RETURN(TensorType type, Cover(ctx, OutputType(yes, i), OutputType(no, i), true));
-    if (condition) type = OutputType(condition->AsInt(0) ? yes : no, i);
+    TensorType type;
+    if (taken) {
+      type = OutputType(*taken, i);
+    } else {
+      ASSIGN_OR_RETURN(type, Cover(ctx, OutputType(yes, i), OutputType(no, i), true));
+    }
     ctx.SetOutput(static_cast<int>(i), std::move(type));
   }
   return {};

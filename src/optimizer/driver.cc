@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 
+#include "ops/control.h"
 #include "ops/elementwise.h"
 #include "optimizer/optimizer.h"
 
@@ -23,11 +24,7 @@ class Driver {
       if (options_.on_verify) options_.on_verify("running the imported model");
       ASSIGN_OR_RETURN(watch_, NumbersWatch::Create(g_, options_.verify_seed));
     }
-    for (const Stage& stage : stages_) {
-      if (stage.pass) RETURN_IF_ERROR(RunPass(*stage.pass));
-      RETURN_IF_ERROR(RunRules(stage.rules));
-    }
-    g_.RemoveDead();
+    RETURN_IF_ERROR(RunAll());
     if (watch_) {
       if (options_.on_verify) options_.on_verify("running the optimized model");
       RETURN_IF_ERROR(watch_->Finish(g_));
@@ -42,6 +39,79 @@ class Driver {
   }
 
  private:
+  Status RunAll() {
+    for (const Stage& stage : stages_) {
+      if (stage.pass) RETURN_IF_ERROR(RunPass(*stage.pass));
+      RETURN_IF_ERROR(RunRules(stage.rules));
+    }
+    RETURN_IF_ERROR(RunBodies());
+    g_.RemoveDead();
+    return {};
+  }
+
+  // The stages on every body, whose types are known by now.
+  Status RunBodies() {
+    const size_t before = report_.log.size();
+    for (NodeId id : g_.TopologicalOrder()) {
+      Node& node = g_.node(id);
+      for (size_t i = 0; i < node.subgraphs.size() && !Stopped(); ++i) {
+        Graph& body = node.subgraphs[i];
+        if (!body.contradiction.empty()) continue;
+        Driver inner(body, stages_, options_);
+        inner.report_ = std::move(report_);
+        inner.counts_ = std::move(counts_);
+        inner.path_ = StrCat(path_, node.name, "/");
+        const size_t steps = inner.report_.log.size();
+        Status no_inputs;
+        if (watch_) {
+          Result<std::vector<Tensor>> inputs = BodyInputs(id, i);
+          if (inputs.has_value()) {
+            inner.watch_.emplace(body, *std::move(inputs));
+          } else {
+            no_inputs = inputs.status();
+          }
+        }
+        Status s = inner.RunAll();
+        report_ = std::move(inner.report_);
+        counts_ = std::move(inner.counts_);
+        if (!s.ok()) return std::move(s).AddContext(StrCat("body '", body.name, "'"));
+        body.Compact();
+        if (inner.watch_) watch_->Absorb(inner.watch_->report());
+        if (!no_inputs.ok())
+          watch_->CannotCheck(no_inputs, static_cast<int64_t>(report_.log.size() - steps));
+      }
+    }
+    if (report_.log.size() == before) return {};
+    RETURN_IF_ERROR(InferShapes(g_));
+    return Verify(g_);
+  }
+
+  // What a body is run with: the captured values, and before them, in a Loop, those of the first
+  // trip.
+  Result<std::vector<Tensor>> BodyInputs(NodeId id, size_t which) {
+    const Node& node = g_.node(id);
+    size_t next = node.inputs.size();
+    for (size_t i = which; i < node.subgraphs.size(); ++i)
+      next -= node.subgraphs[i].captures.size();
+    size_t first = node.inputs.size();
+    for (const Graph& body : node.subgraphs) first -= body.captures.size();
+    const Graph& body = node.subgraphs[which];
+    const size_t own = body.inputs().size() - body.captures.size();
+    std::vector<Tensor> inputs;
+    for (size_t i = 0; i < body.inputs().size(); ++i) {
+      if (i < own && node.Is(op::kLoop) && i < 2) {
+        inputs.push_back(i == 0 ? Tensor::Scalar<int64_t>(0) : Tensor::Scalar(true));
+        continue;
+      }
+      const size_t at = i < own ? i : next + (i - own);
+      if (i < own && at >= first) return Internal("the body has more inputs than its node");
+      if (!node.HasInput(at)) return InvalidModel("input ", at, " is absent");
+      ASSIGN_OR_RETURN(Tensor tensor, watch_->Get(g_, node.inputs[at]));
+      inputs.push_back(std::move(tensor));
+    }
+    return inputs;
+  }
+
   Status CheckNames() const {
     std::set<std::string_view> known;
     for (const Stage& stage : stages_) {
@@ -85,7 +155,7 @@ class Driver {
     if (Status s = Verify(g_); !s.ok()) return std::move(s).AddContext(frame());
     if (watch_) RETURN_IF_ERROR(watch_->AfterPass(g_, pass.name));
     if (!warning.empty()) report_.warnings.push_back(std::move(warning));
-    Log(pass.name, std::string(pass.name), *changes);
+    Log(pass.name, StrCat(path_, pass.name), *changes);
     return {};
   }
 
@@ -128,7 +198,7 @@ class Driver {
       if (!rule->roots.empty() && std::ranges::count(rule->roots, node.op) == 0) continue;
       std::optional<Patch> patch = rule->apply(g_, uses, id);
       if (!patch || patch->empty()) continue;
-      std::string step = StrCat(rule->name, "@", node.name);
+      std::string step = StrCat(rule->name, "@", path_, node.name);
       patch->ProtectOutputs(g_, op::kIdentity);
       if (watch_) watch_->BeforePatch(g_, *patch);
       if (Status s = Apply(*std::move(patch), g_, uses); !s.ok())
@@ -146,6 +216,7 @@ class Driver {
   OptimizeReport report_;
   std::map<std::string_view, int> counts_;
   std::optional<NumbersWatch> watch_;  // if asked to verify
+  std::string path_;                   // of a body: the names of the nodes around it
 };
 
 }  // namespace

@@ -10,11 +10,13 @@ std::span<const Stage> DefaultPipeline() {
   static const std::vector<Stage> stages = {
       // First what is known before the run, so that later rules see constants and shapes.
       {passes::kFoldShapes, {&kFoldConstants}},
+      {passes::kInlineIfs, {}},
       {passes::kFoldShapes, {&kFoldConstants}},  // shapes that needed a folded constant
       {{},
        {&kRemoveIdentity, &kRemoveCast, &kMergeCasts, &kRemoveNoOpShape, &kRemoveNoOpSlice,
         &kRemoveNoOpPad, &kRemoveNoOpConcat, &kRemoveNoOpArithmetic, &kRemoveEmptyClip,
-        &kMergeReshapes}},
+        &kMergeReshapes, &kMergeSlices, &kMergeConcats, &kSliceOfConcat, &kSplitOfConcat,
+        &kMergePads}},
       {passes::kMergeDuplicates, {}},
       // Activations and norms before anything else takes their pieces apart.
       {{},
@@ -22,8 +24,8 @@ std::span<const Stage> DefaultPipeline() {
         &kRecogniseActivation}},
       {{}, {&kRecogniseNorm, &kRecogniseRmsNorm, &kRecogniseGroupNorm, &kFoldAffineIntoNorm}},
       {{},
-       {&kMergeTransposes, &kSinkTranspose, &kSinkTransposeThroughAxis, &kSinkTransposeThroughPad,
-        &kMatMulToConv, &kFoldTransposeIntoMatMul}},
+       {&kMergeTransposes, &kSinkTranspose, &kMoveTransposes, &kMatMulToConv,
+        &kFoldTransposeIntoMatMul}},
       {{}, {&kTransposeToReshape, &kMergeReshapes, &kRemoveNoOpShape, &kMeanToGlobalPool}},
       // Weights: what follows a convolution, then what comes before it.
       {{},

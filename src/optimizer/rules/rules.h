@@ -14,8 +14,11 @@ extern const Rule kRemoveIdentity, kRemoveCast, kMergeCasts, kRemoveNoOpShape, k
 // reshapes.cc
 extern const Rule kMergeReshapes, kTransposeToReshape, kMeanToGlobalPool;
 // transposes.cc
-extern const Rule kMergeTransposes, kSinkTranspose, kSinkTransposeThroughAxis,
-    kSinkTransposeThroughPad, kFoldTransposeIntoMatMul;
+extern const Rule kMergeTransposes, kFoldTransposeIntoMatMul;
+// move_transposes.cc
+extern const Rule kMoveTransposes, kSinkTranspose;
+// pieces.cc: slices, splits, concatenations and pads that meet
+extern const Rule kMergeSlices, kMergeConcats, kSliceOfConcat, kSplitOfConcat, kMergePads;
 // affine.cc: y = scale * x + shift per channel
 extern const Rule kFoldAffineIntoWeights, kFoldAffineOfInput, kShiftBeforeScale,
     kFoldScaleIntoAlpha, kFoldScaleOfInputIntoAlpha, kBatchNormToScale;

@@ -57,8 +57,9 @@ int CountMeaningful(const std::vector<Tensor>& outputs) {
 }
 
 std::string Show(const Difference& d, const Tensor& before, const Tensor& after) {
-  return StrCat("element ", d.at, " was ", before.AsDouble(d.at), " and became ",
-                after.AsDouble(d.at), ", an error of ", Relative(d),
+  const auto number = [](double x) { return std::isnan(x) ? "NaN" : StrCat(x); };
+  return StrCat("element ", d.at, " was ", number(before.AsDouble(d.at)), " and became ",
+                number(after.AsDouble(d.at)), ", an error of ", Relative(d),
                 d.scale > 0 ? " relative to the largest number" : "");
 }
 
@@ -114,8 +115,9 @@ NumbersWatch::NumbersWatch(const Graph& graph, std::vector<Tensor> inputs)
   report_.inputs = DescribeSample(graph, inputs_);
 }
 
-void NumbersWatch::CannotCheck(const Status& why) {
-  if (report_.unchecked++ == 0) report_.unchecked_reason = why.ToString();
+void NumbersWatch::CannotCheck(const Status& why, int64_t changes) {
+  if (report_.unchecked == 0) report_.unchecked_reason = why.ToString();
+  report_.unchecked += changes;
 }
 
 void NumbersWatch::Absorb(const VerifyReport& body) {
@@ -178,6 +180,7 @@ void NumbersWatch::BeforePatch(const Graph& graph, const Patch& patch) {
 
 Status NumbersWatch::AfterPatch(const Graph& graph, std::string_view rule, std::string_view step) {
   for (const Replaced& r : replaced_) {
+    if (graph.value(r.to).name.empty()) continue;  // nobody reads it, so it was removed
     Result<Tensor> after = store_.Get(graph, r.to);
     if (!after.has_value()) {
       return Internal("the change ", step, " is wrong: what replaces value '", r.name,
