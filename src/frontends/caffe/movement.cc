@@ -178,7 +178,7 @@ void ShuffleChannel(LayerImport& n) {
 }
 
 // YOLO's reorganisation of stride x stride pixels into channels, in the order that its authors'
-// code gives: that of a [C, H, W] read as [C * H / stride^2, stride, W / stride, stride].
+// code gives: that of a [C, H, W] read as [C * H / stride^2, stride, W, stride].
 // Source: Redmon and Farhadi, "YOLO9000: Better, Faster, Stronger", 2016, and its darknet.
 void Reorg(LayerImport& n) {
   const ReorgParameter& c = n.layer().reorg_param();
@@ -195,8 +195,7 @@ void Reorg(LayerImport& n) {
     return n.Fail(
         InvalidModel("stride ", s, " does not divide the bottom's shape ", n.Sizes(x).ToString()));
   const Dim batch = n.Sizes(x)[0];
-  const ValueId split =
-      n.Reshape(x, {batch, channels * height / (s * s), s, width / s, s}, "split");
+  const ValueId split = n.Reshape(x, {batch, channels * height / (s * s), s, width, s}, "split");
   const ValueId moved =
       n.Add(op::kTranspose, TransposeParams{.perm = {0, 2, 4, 1, 3}}, {split}, "moved");
   n.EmitReshape(moved, {batch, channels * s * s, height / s, width / s});
