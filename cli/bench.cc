@@ -1,6 +1,4 @@
 // sula bench
-#include "timing.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,12 +6,19 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "profile.h"
+#include "report_json.h"
+#include "timing.h"
+#include "trace.h"
+#include "workload.h"
 
 namespace sula::cli {
 namespace {
 
+constexpr int kMostProfiledRuns = 400, kTracedRuns = 10;
+
 struct Options {
-  std::string model, threads, input, output;
+  std::string model, threads, input, output, trace;
   std::vector<std::string> input_shapes;
   SessionFlags session;
   double seconds = 2;
@@ -31,20 +36,13 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// A model with inputs to run it on.
-struct Prepared {
-  std::shared_ptr<const Model> model;
-  std::vector<Array> inputs;
-  InputShapes shapes;
-  double multiply_adds = 0;
-};
-
 // The figures of one number of threads.
 struct Row {
   int threads = 0;
   double prepare = 0, first = 0, min = 0, median = 0, p95 = 0, cpu = 0, gflops = 0;
   size_t runs = 0;
-  PlanReport report;
+  std::optional<Profile> profile;
+  MachineSpeed machine;  // with a profile
 };
 
 double Percentile(std::vector<double> values, double share) {
@@ -53,41 +51,21 @@ double Percentile(std::vector<double> values, double share) {
   return values[i];
 }
 
-Result<Prepared> Prepare(const Options& o, Progress& progress) {
-  auto model = OpenModel(o.model, progress);
-  if (!model) return model.error();
-  Result<ModelInfo> info = Inspect(**model);
-  if (!info) return info.error();
-  Result<InputShapes> shapes = ParseInputShapes(o.input_shapes, *info);
-  if (!shapes) return shapes.error();
-  Result<std::vector<Array>> inputs =
-      o.input.empty() ? MakeInputs(*info, *shapes) : ReadInputFolder(o.input, *info);
-  if (!inputs) return inputs.error();
-  Prepared p{.model = *model, .inputs = std::move(inputs).value()};
-  p.shapes = ShapesOf(*info, p.inputs);
-  model = FitModel(p.model, *info, o.model, p.shapes, progress);
-  if (!model) return model.error();
-  p.model = *model;
-  Result<ModelInfo> sized = Inspect(*p.model, p.shapes);
-  if (!sized) return sized.error();
-  p.multiply_adds = sized->multiply_adds;
-  return p;
+Result<Workload> Open(const Options& o, Progress& progress) {
+  return OpenWorkload(o.model, {.input = o.input, .input_shapes = o.input_shapes}, progress);
 }
 
-Result<std::unique_ptr<Session>> Open(const Options& o, const Prepared& p, int threads) {
+Result<std::unique_ptr<Session>> OpenWith(const Options& o, const Workload& w, int threads) {
   Result<SessionOptions> options = ToSessionOptions(o.session);
   if (!options) return options.error();
   options->threads = threads;
-  auto session = Session::Create(p.model, *options, p.shapes);
-  if (!session) return session;
-  if (Status s = BindInputs(**session, p.inputs); !s.ok()) return s;
-  return session;
+  return OpenSession(w, *options);
 }
 
-Result<Row> Measure(const Options& o, const Prepared& p, int threads) {
+Result<Row> Measure(const Options& o, const Workload& w, int threads) {
   Row row;
   Stopwatch watch;
-  auto session = Open(o, p, threads);
+  auto session = OpenWith(o, w, threads);
   if (!session) return session.error();
   row.prepare = watch.Lap();
   if (Status s = (*session)->Run(); !s.ok()) return s;
@@ -105,75 +83,36 @@ Result<Row> Measure(const Options& o, const Prepared& p, int threads) {
   row.median = Percentile(all.wall, 0.5);
   row.p95 = Percentile(all.wall, 0.95);
   row.cpu = Percentile(all.cpu, 0.5);
-  row.gflops = 2e-9 * p.multiply_adds / row.min;
+  row.gflops = 2e-9 * w.info.multiply_adds / row.min;
   row.threads = (*session)->Report().threads;
   if (o.profile) {
-    (*session)->SetProfiling(true);
-    Result<Timing> timing = TimeRuns(**session, std::min(o.seconds, 1.0));
-    if (!timing) return timing.error();
-    row.report = (*session)->Report();
+    Result<Profile> profile =
+        ProfileRuns(**session, std::min(o.seconds, 1.0), kMostProfiledRuns, kTracedRuns);
+    if (!profile) return profile.error();
+    row.profile = std::move(profile).value();
+    row.machine = MeasureMachine(row.threads);
   }
   return row;
 }
 
-// Smallest times of the profiled runs: least disturbed by whatever else the machine does.
-void PrintProfile(const Row& row) {
-  struct Sum {
-    int nodes = 0;
-    double seconds = 0, flops = 0;
-  };
-  std::map<std::string, Sum> by_operator;
-  std::vector<const NodeReport*> nodes;
-  double total = 0;
-  for (const NodeReport& n : row.report.nodes) {
-    Sum& sum = by_operator[n.op + "  " + (n.backend.empty() ? "" : n.backend + "/") + n.kernel];
-    ++sum.nodes, sum.seconds += n.min_seconds, sum.flops += n.flops;
-    total += n.min_seconds;
-    nodes.push_back(&n);
-  }
-  std::vector<std::pair<std::string, Sum>> sums(by_operator.begin(), by_operator.end());
-  std::stable_sort(sums.begin(), sums.end(), [](const auto& a, const auto& b) {
-    return a.second.seconds > b.second.seconds;
-  });
-  fmt::print("\n");
-  Heading(fmt::format("Operators, {} thread{}", row.threads, row.threads == 1 ? "" : "s"));
-  Table operators({{"operator and kernel"},
-                   {"nodes", Align::kRight},
-                   {"min ms", Align::kRight},
-                   {"share", Align::kRight},
-                   {"GFLOP/s", Align::kRight}});
-  auto rate = [](double flops, double seconds) {
-    return flops > 0 && seconds > 0 ? fmt::format("{:.1f}", 1e-9 * flops / seconds) : "-";
-  };
-  for (const auto& [name, sum] : sums)
-    operators.Row({name, fmt::format("{}", sum.nodes), FormatMilliseconds(sum.seconds),
-                   FormatPercent(sum.seconds, total), rate(sum.flops, sum.seconds)});
-  operators.Print();
-
-  std::stable_sort(nodes.begin(), nodes.end(), [](const NodeReport* a, const NodeReport* b) {
-    return a->min_seconds > b->min_seconds;
-  });
-  if (nodes.size() > 20) nodes.resize(20);
-  fmt::print("\n");
-  Table slowest({{"slowest nodes", Align::kLeft, 36},
-                 {"operator"},
-                 {"output", Align::kLeft, 44},
-                 {"kernel", Align::kLeft, 48},
-                 {"min ms", Align::kRight},
-                 {"estimate", Align::kRight},
-                 {"GFLOP/s", Align::kRight}});
-  for (const NodeReport* n : nodes)
-    slowest.Row({n->name, n->op, n->outputs.empty() ? "" : n->outputs[0],
-                 n->detail.empty() ? n->kernel : n->kernel + "  " + n->detail,
-                 FormatMilliseconds(n->min_seconds), FormatMilliseconds(n->seconds),
-                 rate(n->flops, n->min_seconds)});
-  slowest.Print();
+nlohmann::ordered_json NodeJson(const NodeReport& n, const CommandStatistics& c) {
+  return {{"name", n.name},
+          {"op", n.op},
+          {"backend", n.backend},
+          {"kernel", n.kernel},
+          {"detail", n.detail},
+          {"runs", n.runs},
+          {"min_ms", c.min * 1e3},
+          {"median_ms", c.median * 1e3},
+          {"estimate_ms", n.seconds * 1e3},
+          {"flops", n.flops},
+          {"bytes", n.bytes}};
 }
 
-void PrintJson(const std::vector<Row>& rows, const Prepared& p, double load) {
+void PrintJson(const std::vector<Row>& rows, const Workload& w, double load) {
   nlohmann::ordered_json j;
   j["load_ms"] = load * 1e3;
-  j["multiply_adds"] = p.multiply_adds;
+  j["multiply_adds"] = w.info.multiply_adds;
   j["peak_mb"] = PeakMegabytes();
   j["threads"] = nlohmann::ordered_json::array();
   for (const Row& r : rows) {
@@ -186,24 +125,20 @@ void PrintJson(const std::vector<Row>& rows, const Prepared& p, double load) {
                                  {"cpu_ms", r.cpu * 1e3},
                                  {"gflops", r.gflops},
                                  {"runs", r.runs}};
-    for (const NodeReport& n : r.report.nodes)
-      entry["nodes"].push_back({{"name", n.name},
-                                {"op", n.op},
-                                {"backend", n.backend},
-                                {"kernel", n.kernel},
-                                {"detail", n.detail},
-                                {"runs", n.runs},
-                                {"min_ms", n.min_seconds * 1e3},
-                                {"estimate_ms", n.seconds * 1e3},
-                                {"flops", n.flops}});
+    if (r.profile) {
+      entry["peak_gflops"] = r.machine.flops_per_second * 1e-9;
+      entry["peak_gbytes_per_second"] = r.machine.bytes_per_second * 1e-9;
+      for (size_t i = 0; i < r.profile->commands.size(); ++i)
+        entry["nodes"].push_back(NodeJson(r.profile->report.nodes[i], r.profile->commands[i]));
+    }
     j["threads"].push_back(std::move(entry));
   }
-  fmt::print("{}\n", j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", Text(j));
 }
 
-void Print(const std::vector<Row>& rows, const Options& o, const Prepared& p, double load) {
-  Heading(fmt::format("{}  ({} multiply-adds, loaded in {})", o.model, FormatCount(p.multiply_adds),
-                      FormatSeconds(load)));
+void Print(const std::vector<Row>& rows, const Options& o, const Workload& w, double load) {
+  Heading(fmt::format("{}  ({} multiply-adds, loaded in {})", o.model,
+                      FormatCount(w.info.multiply_adds), FormatSeconds(load)));
   Table table({{"threads", Align::kRight},
                {"min ms", Align::kRight},
                {"median", Align::kRight},
@@ -221,7 +156,7 @@ void Print(const std::vector<Row>& rows, const Options& o, const Prepared& p, do
   table.Print();
   fmt::print("  peak memory of the process {:.1f} MiB\n", PeakMegabytes());
   if (o.profile)
-    for (const Row& r : rows) PrintProfile(r);
+    for (const Row& r : rows) PrintProfile(*r.profile, r.machine);
 }
 
 Status RunTurns(const Options& o, const std::vector<int>& threads) {
@@ -229,9 +164,9 @@ Status RunTurns(const Options& o, const std::vector<int>& threads) {
     return Status(Code::kInvalidArgument, "--turns needs one number of threads");
   Stopwatch watch;
   Progress progress(true);
-  Result<Prepared> p = Prepare(o, progress);
-  if (!p) return p.error();
-  auto session = Open(o, *p, threads[0]);
+  Result<Workload> w = Open(o, progress);
+  if (!w) return w.error();
+  auto session = OpenWith(o, *w, threads[0]);
   if (!session) return session.error();
   double load = watch.Lap();
   if (Status s = (*session)->Run(); !s.ok()) return s;
@@ -249,26 +184,30 @@ Status Run(const Options& o) {
     threads = *parsed;
   }
   if (o.turns) return RunTurns(o, threads);
+  if (!o.trace.empty() && threads.size() != 1)
+    return Status(Code::kInvalidArgument, "--trace needs one number of threads");
   Stopwatch watch;
   std::vector<Row> rows;
-  Result<Prepared> p = Status(Code::kInternal, "");
+  Result<Workload> w = Status(Code::kInternal, "");
   double load = 0;
   {
     Progress progress(o.json);
-    p = Prepare(o, progress);
-    if (!p) return p.error();
+    w = Open(o, progress);
+    if (!w) return w.error();
     load = watch.Lap();
     for (int t : threads) {
       progress.Update(fmt::format("measuring, {} thread{}", t, t == 1 ? "" : "s"));
-      Result<Row> row = Measure(o, *p, t);
+      Result<Row> row = Measure(o, *w, t);
       if (!row) return row.error();
       rows.push_back(std::move(row).value());
     }
   }
+  if (!o.trace.empty())
+    if (Status s = WriteTrace(o.trace, *rows[0].profile, o.model); !s.ok()) return s;
   if (o.json) {
-    PrintJson(rows, *p, load);
+    PrintJson(rows, *w, load);
   } else {
-    Print(rows, o, *p, load);
+    Print(rows, o, *w, load);
   }
   return {};
 }
@@ -289,7 +228,14 @@ void AddBench(CLI::App& app, int& exit_code) {
       ->type_name("DIR");
   AddInputShapes(c, o.input_shapes);
   AddSessionFlags(c, o.session, false);
-  c.add_flag("--profile", o.profile, "Also the time of every operator and the slowest nodes");
+  auto* profile =
+      c.add_flag("--profile", o.profile,
+                 "Also the time of every operator and the slowest nodes, with rates and "
+                 "the share of the machine's peak");
+  c.add_option("--trace", o.trace,
+               "With --profile: write a trace of the last runs for Perfetto or chrome://tracing")
+      ->type_name("FILE")
+      ->needs(profile);
   c.add_flag("--json", o.json, "Print JSON");
   auto* turns = c.add_flag("--turns", o.turns,
                            "Run in turns for a driver that measures several engines side by side: "

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
@@ -31,6 +32,8 @@ void PrintJson(const ConvertSummary& s, double seconds) {
   j["constant_bytes"] = s.constant_bytes;
   j["source_bytes"] = s.source_bytes;
   j["file_bytes"] = s.file_bytes;
+  j["operators_before"] = nlohmann::ordered_json::object();
+  for (const auto& [name, count] : s.operators_before) j["operators_before"][name] = count;
   j["operators"] = nlohmann::ordered_json::object();
   for (const auto& [name, count] : s.operators) j["operators"][name] = count;
   j["rules"] = nlohmann::ordered_json::object();
@@ -48,24 +51,53 @@ void PrintJson(const ConvertSummary& s, double seconds) {
   fmt::print("{}\n", j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
+// "-12.3 %" of what there was; empty where nothing changed.
+std::string Change(double before, double after) {
+  if (before <= 0 || before == after) return "";
+  return fmt::format("{:+.1f} %", 100 * (after - before) / before);
+}
+
+void PrintOperators(const ConvertSummary& s) {
+  std::map<std::string, int64_t> after(s.operators.begin(), s.operators.end());
+  const auto count = [](int64_t n) { return n == 0 ? "-" : fmt::format("{}", n); };
+  Table table({{"operator"}, {"before", Align::kRight}, {"after", Align::kRight}});
+  for (const auto& [name, before] : s.operators_before) {
+    table.Row({name, count(before), count(after[name])});
+    after.erase(name);
+  }
+  for (const auto& [name, n] : s.operators)
+    if (after.contains(name)) table.Row({name, "-", count(n)});
+  fmt::print("\n");
+  table.Print();
+}
+
+void PrintRules(const ConvertSummary& s) {
+  std::map<std::string, std::string> summaries;
+  for (RuleInfo& r : Rules()) summaries[r.name] = std::move(r.summary);
+  Table table({{"rule"}, {"applied", Align::kRight}, {"what it does", Align::kLeft, 72}});
+  for (const auto& [name, count] : s.rules)
+    table.Row({name, fmt::format("{}", count), summaries[name]});
+  fmt::print("\n");
+  table.Print();
+}
+
 void PrintSummary(const ConvertSummary& s, const std::string& output, double seconds) {
   Heading(fmt::format("{} -> {}  ({}, {})", s.source_format, output, FormatBytes(s.file_bytes),
                       FormatSeconds(seconds)));
-  Table table({{""}, {"before", Align::kRight}, {"after", Align::kRight}});
-  table.Row({"nodes", fmt::format("{}", s.nodes_before), fmt::format("{}", s.nodes_after)});
+  Table table({{""}, {"before", Align::kRight}, {"after", Align::kRight}, {"", Align::kRight}});
+  table.Row({"nodes", fmt::format("{}", s.nodes_before), fmt::format("{}", s.nodes_after),
+             Change(s.nodes_before, s.nodes_after)});
   std::string uncounted =
       s.uncounted_nodes > 0 ? fmt::format(" (+ {} nodes)", s.uncounted_nodes) : "";
   table.Row({"multiply-adds", FormatCount(s.multiply_adds_before),
-             FormatCount(s.multiply_adds_after) + uncounted});
-  table.Row({"file", FormatBytes(s.source_bytes), FormatBytes(s.file_bytes)});
-  table.Row({"parameters", "", FormatCount(static_cast<double>(s.parameters))});
+             FormatCount(s.multiply_adds_after) + uncounted,
+             Change(s.multiply_adds_before, s.multiply_adds_after)});
+  table.Row({"file", FormatBytes(s.source_bytes), FormatBytes(s.file_bytes),
+             Change(s.source_bytes, s.file_bytes)});
+  table.Row({"parameters", "", FormatCount(static_cast<double>(s.parameters)), ""});
   table.Print();
-  if (!s.rules.empty()) {
-    fmt::print("\n");
-    Table rules({{"rule"}, {"applied", Align::kRight}});
-    for (const auto& [name, count] : s.rules) rules.Row({name, fmt::format("{}", count)});
-    rules.Print();
-  }
+  PrintOperators(s);
+  if (!s.rules.empty()) PrintRules(s);
   if (s.verified) {
     const VerifySummary& v = *s.verified;
     fmt::print("\nverified: {} changes keep the numbers, largest error {:.1e}{}{}; {}, seed {}\n",

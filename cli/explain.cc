@@ -2,18 +2,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "commands.h"
-#include "model_options.h"
+#include "explain_page.h"
+#include "pages.h"
+#include "report_json.h"
+#include "workload.h"
 
 namespace sula::cli {
 namespace {
 
+constexpr double kMostSeconds = 10;  // of measuring, whatever the number of runs
+
 struct Options {
-  std::string model;
+  std::string model, html, input;
   std::vector<std::string> input_shapes;
   SessionFlags session;
+  int runs = 20;
   bool json = false, brief = false;
 };
 
@@ -21,49 +26,6 @@ std::string Join(const std::vector<std::string>& parts, std::string_view separat
   std::string text;
   for (const std::string& p : parts) text += (text.empty() ? "" : std::string(separator)) + p;
   return text;
-}
-
-void PrintJson(const PlanReport& report) {
-  nlohmann::ordered_json j;
-  j["threads"] = report.threads;
-  j["arena_bytes"] = report.arena_bytes;
-  j["lower_bound_bytes"] = report.lower_bound_bytes;
-  j["constant_bytes"] = report.constant_bytes;
-  j["nodes"] = nlohmann::ordered_json::array();
-  for (const NodeReport& n : report.nodes) {
-    nlohmann::ordered_json node;
-    node["name"] = n.name;
-    node["op"] = n.op;
-    node["inputs"] = n.inputs;
-    node["outputs"] = n.outputs;
-    node["backend"] = n.backend;
-    node["kernel"] = n.kernel;
-    node["detail"] = n.detail;
-    node["estimate_seconds"] = n.seconds;
-    node["flops"] = n.flops;
-    node["bytes"] = n.bytes;
-    node["workspace_bytes"] = n.workspace_bytes;
-    node["constant_bytes"] = n.constant_bytes;
-    node["candidates"] = nlohmann::ordered_json::array();
-    for (const CandidateReport& c : n.candidates) {
-      nlohmann::ordered_json candidate{{"backend", c.backend}, {"kernel", c.kernel}};
-      if (c.refused.empty()) {
-        candidate["estimate_seconds"] = c.seconds;
-      } else {
-        candidate["refused"] = c.refused;
-      }
-      node["candidates"].push_back(std::move(candidate));
-    }
-    j["nodes"].push_back(std::move(node));
-  }
-  j["placements"] = nlohmann::ordered_json::array();
-  for (const TensorPlacement& p : report.placements)
-    j["placements"].push_back({{"name", p.name},
-                               {"offset", p.offset},
-                               {"bytes", p.bytes},
-                               {"first_command", p.first_command},
-                               {"last_command", p.last_command}});
-  fmt::print("{}\n", j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 // One line for each command, and under it, with `candidates`, one for each kernel that was
@@ -149,35 +111,46 @@ void PrintBackends(const PlanReport& report) {
   fmt::print("  without a fast kernel, so run on reference: {}\n", text);
 }
 
+void Print(const PlanReport& report, const Options& o) {
+  Heading(fmt::format("{}  ({} commands, {} thread{})", o.model, report.nodes.size(),
+                      report.threads, report.threads == 1 ? "" : "s"));
+  PrintCommands(report, !o.brief);
+  PrintBackends(report);
+  PrintMemory(report);
+  if (!o.brief) PrintPlacements(report);
+}
+
 Status Run(const Options& o) {
   Result<SessionOptions> options = ToSessionOptions(o.session);
   if (!options) return options.error();
-  Result<PlanReport> report = [&]() -> Result<PlanReport> {
+  Explained explained{.path = o.model};
+  {
     Progress progress(o.json);
-    auto model = OpenModel(o.model, progress);
-    if (!model) return model.error();
-    Result<ModelInfo> info = Inspect(**model);
-    if (!info) return info.error();
-    Result<InputShapes> shapes = ParseInputShapes(o.input_shapes, *info);
-    if (!shapes) return shapes.error();
-    model = FitModel(*model, *info, o.model, *shapes, progress);
-    if (!model) return model.error();
+    Result<Workload> w = OpenWorkload(o.model,
+                                      {.input = o.input,
+                                       .input_shapes = o.input_shapes,
+                                       .make_inputs = !o.html.empty() && o.runs > 0},
+                                      progress);
+    if (!w) return w.error();
     progress.Update("preparing");
-    auto session = Session::Create(*model, *options, *shapes);
+    auto session = OpenSession(*w, *options);
     if (!session) return Status(session.error()).AddContext("preparing '" + o.model + "'");
-    return (*session)->Report();
-  }();
-  if (!report) return report.error();
-  if (o.json) {
-    PrintJson(*report);
-    return {};
+    explained.info = std::move(w->info);
+    explained.profile.report = (*session)->Report();
+    if (!o.html.empty() && o.runs > 0) {
+      progress.Update("measuring");
+      Result<Profile> profile = ProfileRuns(**session, kMostSeconds, o.runs, 0);
+      if (!profile) return Status(profile.error()).AddContext("running '" + o.model + "'");
+      explained.profile = std::move(profile).value();
+      explained.speed = MeasureMachine(explained.profile.report.threads);
+    }
   }
-  Heading(fmt::format("{}  ({} commands, {} thread{})", o.model, report->nodes.size(),
-                      report->threads, report->threads == 1 ? "" : "s"));
-  PrintCommands(*report, !o.brief);
-  PrintBackends(*report);
-  PrintMemory(*report);
-  if (!o.brief) PrintPlacements(*report);
+  if (!o.html.empty()) return WritePage(o.html, "explain.html", ToJson(explained));
+  if (o.json) {
+    fmt::print("{}\n", Text(ToJson(explained.profile.report)));
+  } else {
+    Print(explained.profile.report, o);
+  }
   return {};
 }
 
@@ -193,7 +166,19 @@ void AddExplain(CLI::App& app, int& exit_code) {
   AddSessionFlags(c, o.session);
   c.add_flag("--brief", o.brief,
              "Leave out the kernels that were not chosen and the places of the tensors");
-  c.add_flag("--json", o.json, "Print everything as JSON");
+  auto* html =
+      c.add_option("--html", o.html,
+                   "Write a page instead, for any browser: the graph with the time of each "
+                   "node, the memory plan as a picture, kernels and refusals")
+          ->type_name("FILE");
+  c.add_option("--runs", o.runs, "With --html: runs to measure (0: show estimates alone)")
+      ->needs(html)
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  c.add_option("--input", o.input, "With --html: folder with inputs, as for run (default: random)")
+      ->type_name("DIR")
+      ->needs(html);
+  c.add_flag("--json", o.json, "Print everything as JSON")->excludes(html);
   c.final_callback([options, &exit_code] { exit_code = Report(Run(*options)); });
 }
 

@@ -3,8 +3,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "classes.h"
 #include "commands.h"
 #include "model_options.h"
+#include "report_json.h"
 
 namespace sula::cli {
 namespace {
@@ -14,14 +16,6 @@ struct Options {
   std::vector<std::string> input_shapes;
   bool json = false, check = false;
 };
-
-nlohmann::ordered_json ToJson(const std::vector<ValueInfo>& values) {
-  auto list = nlohmann::ordered_json::array();
-  for (const ValueInfo& v : values)
-    list.push_back(
-        {{"name", v.name}, {"dtype", Name(v.dtype)}, {"dims", v.dims}, {"type", v.type}});
-  return list;
-}
 
 void PrintJson(const ModelInfo& info) {
   nlohmann::ordered_json j;
@@ -36,7 +30,7 @@ void PrintJson(const ModelInfo& info) {
   j["uncounted_nodes"] = info.uncounted_nodes;
   j["operators"] = nlohmann::ordered_json::object();
   for (const auto& [name, count] : info.operators) j["operators"][name] = count;
-  fmt::print("{}\n", j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", Text(j));
 }
 
 void Print(const ModelInfo& info, const std::string& path) {
@@ -49,7 +43,8 @@ void Print(const ModelInfo& info, const std::string& path) {
                                           info.uncounted_nodes)
                             : "";
   facts.Row({"multiply-adds", FormatCount(info.multiply_adds) + missing});
-  for (const auto& [key, value] : info.metadata) facts.Row({key, value});
+  for (const auto& [key, value] : info.metadata)
+    facts.Row({key, key == kLabelsMetadata ? LabelSummary(StoredLabels(info)) : value});
   facts.Print();
 
   fmt::print("\n");

@@ -16,6 +16,8 @@ Examples:
   sula run net.sula --input photo.jpg --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --output out
   sula bench net.sula --threads 1,2 --profile
   sula explain net.sula --input-shape image=1,3,640,480
+  sula explain net.sula --html net.html
+  sula compare net.onnx net.sula
 
 MODEL is a .sula file or a source model (.onnx; .prototxt with the .caffemodel of the same name
 beside it), which is then converted in memory.
@@ -35,6 +37,7 @@ int main(int argc, char** argv) {
   sula::cli::AddBench(app, exit_code);
   sula::cli::AddInfo(app, exit_code);
   sula::cli::AddExplain(app, exit_code);
+  sula::cli::AddCompare(app, exit_code);
   sula::cli::AddOps(app, exit_code);
   // CLI11 reports wrong usage by exceptions, the standard library and fmt a lack of memory or an
   // output that cannot be written; all end here.

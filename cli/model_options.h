@@ -16,15 +16,17 @@
 
 namespace sula::cli {
 
-// MODEL: loads a .sula file; converts anything else in memory.
-Result<std::shared_ptr<const Model>> OpenModel(const std::string& path, Progress& progress);
+// MODEL: loads a .sula file; converts anything else in memory, optimized or as it was imported.
+Result<std::shared_ptr<const Model>> OpenModel(const std::string& path, Progress& progress,
+                                               bool optimize = true);
 
 // The model made for inputs of these shapes: itself where the shapes it declares allow them, else,
 // if it comes from a source file, converted anew; a .sula file that was converted for other sizes
 // is refused, with the remedy.
 Result<std::shared_ptr<const Model>> FitModel(std::shared_ptr<const Model> model,
                                               const ModelInfo& info, const std::string& path,
-                                              const InputShapes& shapes, Progress& progress);
+                                              const InputShapes& shapes, Progress& progress,
+                                              bool optimize = true);
 
 // Shows a conversion's progress.
 std::function<void(const ConvertProgress&)> ShowConversion(Progress& progress);

@@ -1,6 +1,7 @@
 #include "terminal.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,13 @@ std::string Cut(const std::string& text, size_t width) {
 
 bool UseColor(FILE* out) { return isatty(fileno(out)) != 0 && std::getenv("NO_COLOR") == nullptr; }
 
+// Columns of the terminal that this goes to; 0: it is none, or does not say.
+size_t TerminalWidth(FILE* out) {
+  winsize size{};
+  if (isatty(fileno(out)) == 0 || ioctl(fileno(out), TIOCGWINSZ, &size) != 0) return 0;
+  return size.ws_col;
+}
+
 std::string Scaled(double value, double base, std::initializer_list<std::string_view> units) {
   auto unit = units.begin();
   while (std::abs(value) >= base && unit + 1 != units.end()) value /= base, ++unit;
@@ -42,6 +50,22 @@ void Table::Row(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
+void Table::Narrow(std::vector<size_t>& widths, size_t room) const {
+  constexpr size_t kLeast = 10, kGap = 2;
+  if (room == 0) return;
+  size_t total = 0;
+  for (const size_t width : widths) total += width + kGap;
+  while (total-- > room) {
+    size_t widest = widths.size();
+    for (size_t i = 0; i < widths.size(); ++i)
+      if (columns_[i].max_width > 0 && widths[i] > kLeast &&
+          (widest == widths.size() || widths[i] > widths[widest]))
+        widest = i;
+    if (widest == widths.size()) return;
+    --widths[widest];
+  }
+}
+
 void Table::Print(FILE* out) const {
   std::vector<size_t> widths;
   for (size_t i = 0; i < columns_.size(); ++i) {
@@ -49,10 +73,11 @@ void Table::Print(FILE* out) const {
     for (const auto& row : rows_) width = std::max(width, Width(row[i]));
     widths.push_back(width);
   }
+  Narrow(widths, TerminalWidth(out));
   auto line = [&](auto cell) {
     std::string text;
     for (size_t i = 0; i < columns_.size(); ++i) {
-      std::string content = cell(i);
+      std::string content = Cut(cell(i), widths[i]);
       std::string gap(widths[i] - Width(content), ' ');
       text += "  " + (columns_[i].align == Align::kLeft ? content + gap : gap + content);
     }

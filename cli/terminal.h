@@ -20,7 +20,8 @@ class Table {
   struct Column {
     std::string title;
     Align align = Align::kLeft;
-    size_t max_width = 0;  // longer text is cut with an ellipsis; 0: never
+    size_t max_width = 0;  // longer text is cut with an ellipsis, and more of it where the
+                           // terminal is narrow; 0: never
   };
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
   // As many cells as there are columns; the text is UTF-8.
@@ -30,6 +31,9 @@ class Table {
   void Print(FILE* out = stdout) const;
 
  private:
+  // Takes from the widest columns that may be cut until all fit into `room` (0: no limit).
+  void Narrow(std::vector<size_t>& widths, size_t room) const;
+
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
 };

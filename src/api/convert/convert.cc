@@ -87,6 +87,7 @@ Result<Graph> ImportAndOptimize(std::span<const std::string> files, const Conver
   GraphCount before = Count(graph);
   summary.nodes_before = before.nodes;
   summary.multiply_adds_before = before.multiply_adds;
+  summary.operators_before = std::move(before.operators);
 
   OptimizeOptions optimize{
       .disabled = options.disabled_rules, .stop_after = options.stop_after, .on_step = nullptr};

@@ -1,0 +1,56 @@
+#include "explain_page.h"
+
+#include <algorithm>
+
+#include "report_json.h"
+
+namespace sula::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json ModelJson(const Explained& e) {
+  Json j;
+  j["path"] = e.path;
+  j["name"] = e.info.name;
+  j["metadata"] = e.info.metadata;
+  j["inputs"] = ToJson(e.info.inputs);
+  j["outputs"] = ToJson(e.info.outputs);
+  j["parameters"] = e.info.parameters;
+  j["parameter_bytes"] = e.info.constant_bytes;
+  j["multiply_adds"] = e.info.multiply_adds;
+  j["uncounted_nodes"] = e.info.uncounted_nodes;
+  return j;
+}
+
+Json MachineJson(const MachineSpeed& speed) {
+  const MachineInfo machine = Machine();
+  Json j;
+  j["processor"] = machine.processor;
+  j["instruction_set"] = machine.instruction_set;
+  j["cpus"] = machine.cpus;
+  j["l1d_bytes"] = machine.l1d_bytes;
+  j["l2_bytes"] = machine.l2_bytes;
+  j["l3_bytes"] = machine.l3_bytes;
+  j["flops_per_second"] = speed.flops_per_second;
+  j["bytes_per_second"] = speed.bytes_per_second;
+  return j;
+}
+
+}  // namespace
+
+Json ToJson(const Explained& e) {
+  Json j = ToJson(e.profile);
+  j["version"] = Version();
+  j["model"] = ModelJson(e);
+  j["machine"] = MachineJson(e.speed);
+  if (!e.profile.runs.empty()) {
+    std::vector<double> runs = e.profile.runs;
+    std::sort(runs.begin(), runs.end());
+    j["run_seconds"] = {
+        {"min", runs.front()}, {"median", runs[runs.size() / 2]}, {"max", runs.back()}};
+  }
+  return j;
+}
+
+}  // namespace sula::cli

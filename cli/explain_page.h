@@ -1,0 +1,23 @@
+// The data of `sula explain --html`.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "profile.h"
+#include "sula/model.h"
+
+namespace sula::cli {
+
+struct Explained {
+  std::string path;  // as the user gave it
+  ModelInfo info;
+  Profile profile;     // without runs: estimates alone
+  MachineSpeed speed;  // if there are runs
+};
+
+// What cli/html/explain.js reads: the report with the times, and under "model", "machine" and
+// "summary" what it is the report of.
+nlohmann::ordered_json ToJson(const Explained& explained);
+
+}  // namespace sula::cli

@@ -1,0 +1,57 @@
+// What is known of one command, beside the graph.
+
+const linkTo = (c) => el("a", {onclick: () => choice.set(c.index)}, `#${c.index} ${c.op}`);
+
+function showOverview(side) {
+  const top = commands.filter((c) => c.time > 0).sort((a, b) => b.time - a.time).slice(0, 12);
+  side.replaceChildren(
+    el("h3", {}, measured ? "Where the time goes" : "Where the time is expected to go"),
+    el("table", {}, el("tbody", {}, top.map((c) => el("tr", {class: "link", onclick: () => choice.set(c.index)},
+      el("td", {}, `${brief(c)}`, el("div", {class: "muted"}, shorten(c.name, 34))),
+      el("td", {class: "num"}, seconds(c.time)), el("td", {class: "num"}, percent(c.time, totalTime)))))),
+    el("h3", {}, "Reading the graph"),
+    el("p", {}, "Warmer boxes take more of the time. Blue lines carry channel-last tensors, grey ones row-major. Round boxes are free views or copies between layouts; boxes with a dashed border run on the reference backend, for lack of a fast kernel. What stands after a + is fused into the node."),
+    el("p", {}, "Drag or scroll to move, Ctrl + wheel to zoom, click a node for its kernels."));
+}
+
+function ports(c, types, names, sources) {
+  return el("table", {}, el("tbody", {}, types.map((type, i) => el("tr", {},
+    el("td", {class: "mono"}, names[i] || "–"), el("td", {class: "mono"}, type),
+    sources ? el("td", {}, sources[i] >= 0 ? linkTo(commands[sources[i]]) : el("span", {class: "muted"}, names[i] ? "given" : "")) : null))));
+}
+
+function candidates(c) {
+  if (!c.candidates.length) return el("p", {}, c.free ? "A view of its input: nothing runs." : "There was nothing to choose.");
+  return el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "kernel"), el("th", {class: "num"}, "predicted"), el("th", {}, ""))),
+    el("tbody", {}, c.candidates.map((k) => {
+      const chosen = k.backend === c.backend && k.kernel === c.kernel;
+      return el("tr", {},
+        el("td", {class: "mono"}, `${k.backend}/${k.kernel}`),
+        el("td", {class: "num"}, k.refused ? "" : seconds(k.estimate_seconds)),
+        el("td", {}, k.refused ? el("span", {class: "muted"}, "refused: " + k.refused)
+                   : chosen ? el("span", {class: "tag good"}, measured ? "chosen, took " + seconds(c.time) : "chosen") : "slower"));
+    })));
+}
+
+function showDetails(side, c) {
+  const rows = [["node", c.name], ["operator", c.op]];
+  for (const [name, value] of Object.entries(c.fields)) rows.push([name, unquoted(value)]);
+  rows.push(["kernel", c.kernelName + (c.detail ? ", " + c.detail : "")]);
+  if (!c.free) {
+    if (measured) rows.push(["time", `${seconds(c.time)} median, ${seconds(c.min_seconds)} least, ${percent(c.time, totalTime)} of the run`]);
+    rows.push(["predicted", seconds(c.estimate_seconds)]);
+    if (c.flops) rows.push(["work", `${count(c.flops / 2)} multiply-adds` + (c.time ? `, ${rate(c.flops, c.time)} GFLOP/s` + (peakFlops ? ` (${ofPeak(c.flops, c.time)} of peak)` : "") : "")]);
+    if (c.bytes) rows.push(["traffic", `${bytes(c.bytes)}` + (c.time ? `, ${rate(c.bytes, c.time)} GB/s` : "")]);
+    if (c.workspace_bytes) rows.push(["workspace", bytes(c.workspace_bytes)]);
+    if (c.constant_bytes) rows.push(["packed weights", bytes(c.constant_bytes)]);
+  }
+  const readers = commands.filter((r) => r.producers.includes(c.index));
+  side.replaceChildren(
+    el("div", {class: "bar"}, el("b", {}, `#${c.index} ${brief(c)}`), el("span", {class: "space"}),
+      el("button", {onclick: () => choice.set(-1)}, "close")),
+    el("dl", {}, rows.map(([k, v]) => [el("dt", {}, k), el("dd", {}, v)])),
+    el("h3", {}, "Inputs"), ports(c, c.inputs, c.input_values, c.producers),
+    el("h3", {}, "Outputs"), ports(c, c.outputs, c.output_values),
+    readers.length ? el("p", {}, "read by ", readers.slice(0, 12).map((r, i) => [i ? ", " : "", linkTo(r)])) : null,
+    el("h3", {}, "Kernels considered"), candidates(c));
+}

@@ -1,0 +1,84 @@
+#include "report_json.h"
+
+namespace sula::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json ToJson(const CandidateReport& c) {
+  Json candidate{{"backend", c.backend}, {"kernel", c.kernel}};
+  if (c.refused.empty()) {
+    candidate["estimate_seconds"] = c.seconds;
+  } else {
+    candidate["refused"] = c.refused;
+  }
+  return candidate;
+}
+
+Json ToJson(const NodeReport& n) {
+  Json node;
+  node["name"] = n.name;
+  node["op"] = n.op;
+  node["fields"] = Json::object();
+  for (const auto& [name, value] : n.fields) node["fields"][name] = value;
+  node["inputs"] = n.inputs;
+  node["outputs"] = n.outputs;
+  node["input_values"] = n.input_values;
+  node["output_values"] = n.output_values;
+  node["producers"] = n.producers;
+  node["backend"] = n.backend;
+  node["kernel"] = n.kernel;
+  node["detail"] = n.detail;
+  node["estimate_seconds"] = n.seconds;
+  node["flops"] = n.flops;
+  node["bytes"] = n.bytes;
+  node["workspace_bytes"] = n.workspace_bytes;
+  node["constant_bytes"] = n.constant_bytes;
+  node["candidates"] = Json::array();
+  for (const CandidateReport& c : n.candidates) node["candidates"].push_back(ToJson(c));
+  return node;
+}
+
+}  // namespace
+
+Json ToJson(const PlanReport& report) {
+  Json j;
+  j["threads"] = report.threads;
+  j["arena_bytes"] = report.arena_bytes;
+  j["lower_bound_bytes"] = report.lower_bound_bytes;
+  j["constant_bytes"] = report.constant_bytes;
+  j["nodes"] = Json::array();
+  for (const NodeReport& n : report.nodes) j["nodes"].push_back(ToJson(n));
+  j["placements"] = Json::array();
+  for (const TensorPlacement& p : report.placements)
+    j["placements"].push_back({{"name", p.name},
+                               {"offset", p.offset},
+                               {"bytes", p.bytes},
+                               {"first_command", p.first_command},
+                               {"last_command", p.last_command}});
+  return j;
+}
+
+Json ToJson(const Profile& profile) {
+  Json j = ToJson(profile.report);
+  j["runs"] = profile.runs.size();
+  for (size_t i = 0; i < profile.commands.size(); ++i) {
+    j["nodes"][i]["min_seconds"] = profile.commands[i].min;
+    j["nodes"][i]["median_seconds"] = profile.commands[i].median;
+  }
+  return j;
+}
+
+Json ToJson(const std::vector<ValueInfo>& values) {
+  Json list = Json::array();
+  for (const ValueInfo& v : values)
+    list.push_back(
+        {{"name", v.name}, {"dtype", Name(v.dtype)}, {"dims", v.dims}, {"type", v.type}});
+  return list;
+}
+
+std::string Text(const Json& json) {
+  return json.dump(1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+}  // namespace sula::cli
