@@ -41,6 +41,12 @@ struct BlockParams {
   bool crd = false;  // channels are ordered column-row-depth, not depth-column-row
   friend bool operator==(const BlockParams&, const BlockParams&) = default;
 };
+struct BatchBlockParams {
+  std::vector<int64_t> axes;     // blocked ones, not 0; empty: 1, 2, ...
+  std::vector<int64_t> block;    // side of a block, per blocked axis
+  std::vector<int64_t> borders;  // zeros added before, or elements taken off after; begins, ends
+  friend bool operator==(const BatchBlockParams&, const BatchBlockParams&) = default;
+};
 struct ReverseSequenceParams {
   int64_t batch_axis = 1, time_axis = 0;
   friend bool operator==(const ReverseSequenceParams&, const ReverseSequenceParams&) = default;
@@ -67,17 +73,19 @@ Result<SliceRange> ResolveSlice(int64_t size, int64_t start, int64_t end, int64_
 Result<std::vector<int>> ResolvePerm(std::span<const int64_t> perm, int rank);
 
 namespace op {
-extern const OpDef kTranspose;        // x
-extern const OpDef kConcat;           // inputs...
-extern const OpDef kSplit;            // x, split? (sizes of the parts) -> outputs...
-extern const OpDef kSlice;            // x, starts, ends, axes?, steps?
-extern const OpDef kPad;              // x, pads (begins, then ends), value? (0), axes? (all)
-extern const OpDef kTile;             // x, repeats
-extern const OpDef kDepthToSpace;     // x [N,C,H,W]
-extern const OpDef kSpaceToDepth;     // x [N,C,H,W]
-extern const OpDef kReverseSequence;  // x, lengths [batch]
-extern const OpDef kTrilu;            // x [...,M,N], k?
-extern const OpDef kEyeLike;          // x (rank 2; its shape alone counts)
+extern const OpDef kTranspose;     // x
+extern const OpDef kConcat;        // inputs...
+extern const OpDef kSplit;         // x, split? (sizes of the parts) -> outputs...
+extern const OpDef kSlice;         // x, starts, ends, axes?, steps?
+extern const OpDef kPad;           // x, pads (begins, then ends), value? (0), axes? (all)
+extern const OpDef kTile;          // x, repeats
+extern const OpDef kDepthToSpace;  // x [N,C,H,W]
+extern const OpDef kSpaceToDepth;  // x [N,C,H,W]
+// x [N,...] -> [product of block * N,...] with each blocked axis divided by its block, and back
+extern const OpDef kSpaceToBatch, kBatchToSpace;  // BatchBlockParams
+extern const OpDef kReverseSequence;              // x, lengths [batch]
+extern const OpDef kTrilu;                        // x [...,M,N], k?
+extern const OpDef kEyeLike;                      // x (rank 2; its shape alone counts)
 }  // namespace op
 
 }  // namespace sula
