@@ -5,15 +5,17 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "classes.h"
 #include "commands.h"
 #include "model_options.h"
+#include "picture.h"
 
 namespace sula::cli {
 namespace {
 
 struct Options {
-  std::vector<std::string> files, input_shapes, disable;
-  std::string output, dump_ir;
+  std::vector<std::string> files, input_shapes, disable, image;
+  std::string output, dump_ir, labels;
   int stop_after = -1;
   bool json = false, list_rules = false, verify = false;
   uint64_t verify_seed = 1;
@@ -126,6 +128,12 @@ Status Run(const Options& o) {
   options.disabled_rules.insert(o.disable.begin(), o.disable.end());
   options.stop_after = o.stop_after;
   options.dump_ir = o.dump_ir;
+  options.image_inputs = ImageTexts(o.image);
+  if (!o.labels.empty()) {
+    Result<std::string> labels = ReadLabels(o.labels);
+    if (!labels) return labels.error();
+    options.labels = std::move(labels).value();
+  }
   options.verify = o.verify;
   options.verify_seed = o.verify_seed;
   auto start = std::chrono::steady_clock::now();
@@ -176,6 +184,9 @@ void AddConvert(CLI::App& app, int& exit_code) {
   c.add_option("--verify-seed", o.verify_seed, "Where the inputs of --verify come from (default 1)")
       ->type_name("N")
       ->needs(verify);
+  AddImageOption(c, o.image, "Store how pictures become the model's input, for sula run");
+  c.add_option("--labels", o.labels, "Store the names of the classes, one per line of this file")
+      ->type_name("FILE");
   auto* list = c.add_flag("--list-rules", o.list_rules, "Show the optimizer's rules and stop");
   c.add_flag("--json", o.json, "Print the summary as JSON");
   c.final_callback([options, files, output, list, &exit_code] {

@@ -13,7 +13,8 @@ constexpr const char* kFooter = R"(
 Examples:
   sula convert net.onnx -o net.sula
   sula convert net.prototxt net.caffemodel -o net.sula
-  sula run net.sula --input photo.jpg --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --output out
+  sula convert net.onnx -o net.sula --image imagenet --labels labels.txt
+  sula run net.sula photo.jpg
   sula bench net.sula --threads 1,2 --profile
   sula explain net.sula --input-shape image=1,3,640,480
   sula explain net.sula --html net.html

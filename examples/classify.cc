@@ -1,41 +1,65 @@
-// Prints the strongest classes of a picture classifier: classify MODEL.sula PIXELS, where PIXELS
-// holds the input as raw float32, in the layout that the model declares.
-#include <algorithm>
+// Prints the strongest classes of a picture: classify MODEL.sula PICTURE. The model says itself how
+// a picture becomes its input and what its classes are called: both were stored by
+//
+//   sula convert net.onnx -o MODEL.sula --image imagenet --labels labels.txt
 #include <cstdio>
-#include <fstream>
-#include <numeric>
 #include <vector>
 
+#include "sula/image.h"
 #include "sula/model.h"
 #include "sula/session.h"
 
-int main(int argc, char** argv) {
-  if (argc != 3) return std::fprintf(stderr, "usage: classify MODEL.sula PIXELS\n"), 2;
-  auto fail = [](const sula::Status& s) {
-    return std::fprintf(stderr, "%s\n", s.ToString().c_str()), 1;
-  };
+namespace {
 
-  auto model = sula::LoadModel(argv[1]);
-  if (!model) return fail(model.error());
-  auto session = sula::Session::Create(*model);
-  if (!session) return fail(session.error());
+sula::Status Classify(const char* model_file, const char* picture_file) {
+  auto model = sula::LoadModel(model_file);
+  if (!model) return model.error();
+  auto info = sula::Inspect(**model);
+  if (!info) return info.error();
+  if (info->inputs.size() != 1) {
+    return {sula::Code::kInvalidArgument, "the model takes more than a picture"};
+  }
+  const sula::ValueInfo& input = info->inputs[0];
+  auto settings = sula::StoredImageInput(*info, input.name);
+  if (!settings) return settings.error();
+  if (!*settings) {
+    return {sula::Code::kInvalidArgument, "the model does not say how pictures become its input"};
+  }
+
+  auto picture = sula::ReadImage(picture_file);
+  if (!picture) return picture.error();
+  auto dims = sula::ImageInputDims(**settings, input, {&*picture, 1});
+  if (!dims) return dims.error();
+  auto session = sula::Session::Create(*model, {}, {{input.name, *dims}});
+  if (!session) return session.error();
   sula::Session& s = **session;
+  auto filled =
+      sula::FillInput({&*picture, 1}, **settings, s.input_type(0), *dims, s.input_data(0));
+  if (!filled) return filled.error();
+  if (auto status = s.Run(); !status.ok()) return status;
 
-  std::vector<float> pixels(sula::NumElements(s.input_dims(0)));
-  std::ifstream file(argv[2], std::ios::binary);
-  if (!file.read(reinterpret_cast<char*>(pixels.data()), pixels.size() * sizeof(float)))
-    return std::fprintf(stderr, "%s: want %zu floats\n", argv[2], pixels.size()), 1;
+  if (s.output_type(0) != sula::DType::kFloat32) {
+    return {sula::Code::kUnsupported, "the model's first output is not float32"};
+  }
+  const std::vector<std::string> labels = sula::StoredLabels(*info);
+  const float* scores = static_cast<const float*>(s.output_data(0));
+  const size_t count = static_cast<size_t>(sula::NumElements(s.output_dims(0)));
+  for (const sula::Ranked& best : sula::BestScores({scores, count}, 5)) {
+    const size_t index = static_cast<size_t>(best.index);
+    std::printf("class %zu: %g %s\n", index, best.score,
+                index < labels.size() ? labels[index].c_str() : "");
+  }
+  return {};
+}
 
-  std::vector<float> scores(sula::NumElements(s.output_dims(0)));
-  if (auto status = s.BindInput(0, pixels.data()); !status.ok()) return fail(status);
-  if (auto status = s.BindOutput(0, scores.data()); !status.ok()) return fail(status);
-  if (auto status = s.Run(); !status.ok()) return fail(status);
+}  // namespace
 
-  std::vector<int> order(scores.size());
-  std::iota(order.begin(), order.end(), 0);
-  size_t top = std::min<size_t>(5, order.size());
-  std::partial_sort(order.begin(), order.begin() + top, order.end(),
-                    [&](int a, int b) { return scores[a] > scores[b]; });
-  for (size_t i = 0; i < top; ++i) std::printf("class %d: %g\n", order[i], scores[order[i]]);
-  return 0;
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::fprintf(stderr, "usage: classify MODEL.sula PICTURE\n");
+    return 2;
+  }
+  const sula::Status status = Classify(argv[1], argv[2]);
+  if (!status.ok()) std::fprintf(stderr, "%s\n", status.ToString().c_str());
+  return status.ok() ? 0 : 1;
 }

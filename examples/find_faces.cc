@@ -16,11 +16,7 @@
 #include <string>
 #include <vector>
 
-#define STB_IMAGE_IMPLEMENTATION
-#include <stb/stb_image.h>
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#include <stb/stb_image_write.h>
-
+#include "sula/image.h"
 #include "sula/model.h"
 #include "sula/session.h"
 
@@ -29,11 +25,6 @@ namespace {
 constexpr float kSmallestFace = 24;     // pixels
 constexpr float kPyramidStep = 0.709f;  // about 1/sqrt(2): halves the area
 constexpr float kProposal = 0.6f, kRefined = 0.7f, kFinal = 0.7f;  // scores needed in each stage
-
-struct Picture {
-  int width = 0, height = 0;
-  std::vector<uint8_t> rgb;
-};
 
 struct Face {
   float x1, y1, x2, y2;  // pixels of the picture
@@ -47,45 +38,22 @@ struct Face {
 // The part [x1, x2) x [y1, y2) of the picture as columns x rows pixels, each the mean of what it
 // covers, black outside. Written column by column, as these networks were trained: dst[x][y][rgb],
 // scaled from 0..255 to -1..1.
-void Crop(const Picture& picture, float x1, float y1, float x2, float y2, int columns, int rows,
-          float* dst) {
-  // Weights of the source pixels that one column (or row) of the result covers.
-  struct Span {
-    int first;
-    std::vector<float> weights;
-  };
-  auto spans = [](float from, float to, int count) {
-    std::vector<Span> all;
-    const float step = (to - from) / count;
-    for (int i = 0; i < count; ++i) {
-      const float begin = from + step * i, end = begin + step;
-      Span span{static_cast<int>(std::floor(begin)), {}};
-      for (int p = span.first; p < end; ++p) {
-        const float covered = std::min(end, p + 1.0f) - std::max(begin, static_cast<float>(p));
-        span.weights.push_back(covered / step);
-      }
-      all.push_back(std::move(span));
-    }
-    return all;
-  };
-  const std::vector<Span> across = spans(x1, x2, columns), down = spans(y1, y2, rows);
-  for (const Span& column : across) {
-    for (const Span& row : down) {
-      float sum[3] = {};
-      for (size_t j = 0; j < row.weights.size(); ++j) {
-        const int y = row.first + static_cast<int>(j);
-        if (y < 0 || y >= picture.height) continue;
-        for (size_t i = 0; i < column.weights.size(); ++i) {
-          const int x = column.first + static_cast<int>(i);
-          if (x < 0 || x >= picture.width) continue;
-          const float weight = row.weights[j] * column.weights[i];
-          const uint8_t* pixel = &picture.rgb[(static_cast<size_t>(y) * picture.width + x) * 3];
-          for (int c = 0; c < 3; ++c) sum[c] += weight * pixel[c];
-        }
-      }
-      for (int c = 0; c < 3; ++c) *dst++ = (sum[c] - 127.5f) / 128;
+sula::Status Look(const sula::Image& picture, float x1, float y1, float x2, float y2, int columns,
+                  int rows, float* dst) {
+  const int left = static_cast<int>(std::lround(x1)), top = static_cast<int>(std::lround(y1));
+  const int width = std::max(1, static_cast<int>(std::lround(x2)) - left);
+  const int height = std::max(1, static_cast<int>(std::lround(y2)) - top);
+  auto part = sula::Crop(picture, left, top, width, height);
+  if (!part) return part.error();
+  auto sized = sula::Resize(*part, columns, rows, sula::ResizeKind::kAreaOpenCv);
+  if (!sized) return sized.error();
+  for (int x = 0; x < columns; ++x) {
+    for (int y = 0; y < rows; ++y) {
+      const uint8_t* pixel = &sized->pixels[(static_cast<size_t>(y) * columns + x) * 3];
+      for (int c = 0; c < 3; ++c) *dst++ = (pixel[c] - 127.5f) / 128;
     }
   }
+  return {};
 }
 
 // Keeps the best of faces that overlap by more than `limit`: of their union, or of the smaller one.
@@ -186,12 +154,16 @@ class Network {
 };
 
 // P-Net over one size of the picture: each cell of its output is a window of 12x12, 2 apart.
-sula::Status Propose(Network& net, const Picture& picture, float scale, std::vector<Face>* faces) {
+sula::Status Propose(Network& net, const sula::Image& picture, float scale,
+                     std::vector<Face>* faces) {
   const int columns = static_cast<int>(std::ceil(picture.width * scale));
   const int rows = static_cast<int>(std::ceil(picture.height * scale));
   auto input = net.Input({1, columns, rows, 3});
   if (!input) return input.error();
-  Crop(picture, 0, 0, picture.width, picture.height, columns, rows, *input);
+  if (auto status = Look(picture, 0, 0, picture.width, picture.height, columns, rows, *input);
+      !status.ok()) {
+    return status;
+  }
   if (auto status = net.Run(); !status.ok()) return status;
   const int64_t across = net.OutputDims()[1], down = net.OutputDims()[2];
   std::vector<Face> found;
@@ -208,14 +180,14 @@ sula::Status Propose(Network& net, const Picture& picture, float scale, std::vec
 }
 
 // R-Net or O-Net over all windows at once, each seen at size x size pixels.
-sula::Status Refine(Network& net, const Picture& picture, int size, float needed,
+sula::Status Refine(Network& net, const sula::Image& picture, int size, float needed,
                     std::vector<Face>* faces) {
   if (faces->empty()) return {};
   auto input = net.Input({static_cast<int64_t>(faces->size()), size, size, 3});
   if (!input) return input.error();
   float* dst = *input;
   for (const Face& f : *faces) {
-    Crop(picture, f.x1, f.y1, f.x2, f.y2, size, size, dst);
+    if (auto s = Look(picture, f.x1, f.y1, f.x2, f.y2, size, size, dst); !s.ok()) return s;
     dst += size * size * 3;
   }
   if (auto status = net.Run(); !status.ok()) return status;
@@ -238,16 +210,16 @@ sula::Status Refine(Network& net, const Picture& picture, int size, float needed
   return {};
 }
 
-void Fill(Picture& picture, int x1, int y1, int x2, int y2) {
+void Fill(sula::Image& picture, int x1, int y1, int x2, int y2) {
   constexpr uint8_t kGreen[] = {40, 230, 80};
   for (int y = std::max(y1, 0); y < std::min(y2, picture.height); ++y) {
     for (int x = std::max(x1, 0); x < std::min(x2, picture.width); ++x) {
-      std::copy_n(kGreen, 3, &picture.rgb[(static_cast<size_t>(y) * picture.width + x) * 3]);
+      std::copy_n(kGreen, 3, &picture.pixels[(static_cast<size_t>(y) * picture.width + x) * 3]);
     }
   }
 }
 
-void Draw(const Face& face, Picture& picture) {
+void Draw(const Face& face, sula::Image& picture) {
   constexpr int kLine = 3;
   const int x1 = std::lround(face.x1), y1 = std::lround(face.y1);
   const int x2 = std::lround(face.x2), y2 = std::lround(face.y2);
@@ -274,14 +246,9 @@ class Clock {
 };
 
 sula::Status FindFaces(char** files) {
-  Picture picture;
-  int channels;
-  stbi_uc* pixels = stbi_load(files[3], &picture.width, &picture.height, &channels, 3);
-  if (pixels == nullptr) {
-    return {sula::Code::kIo, std::string(files[3]) + ": " + stbi_failure_reason()};
-  }
-  picture.rgb.assign(pixels, pixels + static_cast<size_t>(picture.width) * picture.height * 3);
-  stbi_image_free(pixels);
+  auto read = sula::ReadImage(files[3]);
+  if (!read) return read.error();
+  sula::Image picture = sula::ToRgb(*read);
 
   Clock clock;
   auto pnet = Network::Load(files[0], {1, 12, 12, 3});
@@ -320,10 +287,7 @@ sula::Status FindFaces(char** files) {
                 f.score);
     Draw(f, picture);
   }
-  if (!stbi_write_png(files[4], picture.width, picture.height, 3, picture.rgb.data(), 0)) {
-    return {sula::Code::kIo, std::string("cannot write ") + files[4]};
-  }
-  return {};
+  return sula::WritePng(picture, files[4]);
 }
 
 }  // namespace

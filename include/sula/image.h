@@ -147,6 +147,9 @@ Result<ImageInput> ParseImageInput(std::string_view text, const ImageInput& base
 // The text form: the fields that matter, so that parsing it gives an equal value.
 std::string ToString(const ImageInput& spec);
 
+// Whether the text form has a field of this name.
+bool IsImageField(std::string_view name);
+
 // Named settings, each with its text and where it comes from.
 struct ImagePreset {
   std::string_view name, text, summary;
@@ -162,7 +165,7 @@ Result<ImageInput> DefaultImageInput(const ValueInfo& input);
 
 // The settings that `text` asks for; what it leaves out is as `base` says, the settings stored in
 // the model, or, without them, as DefaultImageInput guesses, if it can. Errors: those of
-// ParseImageInput and CheckImageInput.
+// ParseImageInput.
 Result<ImageInput> ChooseImageInput(std::string_view text, const ValueInfo& input,
                                     const std::optional<ImageInput>& base);
 

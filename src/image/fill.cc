@@ -198,9 +198,7 @@ Result<ImageInput> ChooseImageInput(std::string_view text, const ValueInfo& inpu
   } else if (Result<ImageInput> guess = DefaultImageInput(input); guess) {
     start = std::move(guess).value();
   }
-  ASSIGN_OR_RETURN(ImageInput spec, ParseImageInput(text, start));
-  RETURN_IF_ERROR(CheckImageInput(spec, input));
-  return spec;
+  return ParseImageInput(text, start);
 }
 
 Status CheckImageInput(const ImageInput& spec, const ValueInfo& input) {

@@ -290,6 +290,11 @@ std::string ToString(const ImageInput& spec) {
   return text;
 }
 
+bool IsImageField(std::string_view name) {
+  return std::any_of(std::begin(kFields), std::end(kFields),
+                     [&](const SpecField& f) { return f.name == name; });
+}
+
 std::span<const ImagePreset> ImagePresets() { return kPresets; }
 
 }  // namespace sula

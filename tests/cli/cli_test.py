@@ -170,41 +170,41 @@ class Pictures(Case):
     def test_planar_scaled_and_normalised(self):
         for kind in (png, bmp):
             kind(self.path("p"), 3, 2, self.pixel)
-            _, shape, values = self.run_picture(self.path("p"), [1, 3, 2, 3], "--mean", "0.5,0.25,0", "--std", "2")
+            _, shape, values = self.run_picture(self.path("p"), [1, 3, 2, 3], "--image", "mean=0.5,0.25,0 std=2")
             self.assertEqual(shape, (1, 3, 2, 3))
             at = [(x, y) for y in range(2) for x in range(3)]
             self.assert_close(values, [(self.pixel(x, y)[c] / 255 - m) / 2 for c, m in enumerate((0.5, 0.25, 0)) for x, y in at])
 
     def test_channel_last_bgr_and_scale(self):
         png(self.path("p"), 3, 2, self.pixel)
-        _, shape, values = self.run_picture(self.path("p"), [2, 3, 3], "--layout", "nhwc", "--channels", "bgr", "--scale", "1")
+        _, shape, values = self.run_picture(self.path("p"), [2, 3, 3], "--image", "layout=nhwc order=bgr scale=1")
         self.assertEqual(shape, (2, 3, 3))
         self.assert_close(values, [v for y in range(2) for x in range(3) for v in reversed(self.pixel(x, y))])
 
     def test_bytes_stay_as_they_are(self):
         png(self.path("p"), 3, 2, self.pixel)
-        descr, _, values = self.run_picture(self.path("p"), [1, 2, 3, 3], "--layout", "nhwc", dtype="uint8")
+        descr, _, values = self.run_picture(self.path("p"), [1, 2, 3, 3], "--image", "layout=nhwc", dtype="uint8")
         self.assertEqual((descr, values), ("|u1", [v for y in range(2) for x in range(3) for v in self.pixel(x, y)]))
 
     def test_sizes(self):
         png(self.path("p"), 8, 4, lambda x, y: (50, 100, 150))
-        for shape, args, want in (([1, 3, 6, 5], (), (1, 3, 6, 5)), ([1, 3, "h", "w"], (), (1, 3, 4, 8)),
-                                  ([1, 3, "h", "w"], ("--resize", "16x2"), (1, 3, 2, 16)),
-                                  ([1, 3, 6, 5], ("--resize", "none"), (1, 3, 4, 8))):
-            _, shape, values = self.run_picture(self.path("p"), shape, "--scale", "1", *args)
+        for shape, settings, want in (([1, 3, 6, 5], "", (1, 3, 6, 5)), ([1, 3, "h", "w"], "", (1, 3, 4, 8)),
+                                      ([1, 3, "h", "w"], "size=16x2", (1, 3, 2, 16)),
+                                      ([1, 3, 6, 5], "fit=none", (1, 3, 4, 8)), ([1, 3, 6, 5], "fit=crop(6)", (1, 3, 6, 5))):
+            _, shape, values = self.run_picture(self.path("p"), shape, "--image", "scale=1 " + settings)
             self.assertEqual(shape, want)
             per_channel = len(values) // 3  # one colour stays one colour at any size
             self.assert_close(values, [50] * per_channel + [100] * per_channel + [150] * per_channel)
 
     def test_resize_averages_when_reducing(self):
         png(self.path("p"), 8, 1, lambda x, y: (255 * (x % 2),) * 3)
-        _, _, values = self.run_picture(self.path("p"), [1, 3, 1, 2], "--scale", "1")
+        _, _, values = self.run_picture(self.path("p"), [1, 3, 1, 2], "--image", "scale=1")
         for v in values:  # fine stripes become grey, not black or white
             self.assertLess(abs(v - 127.5), 12)
 
     def test_gray(self):
         png(self.path("p"), 2, 2, lambda x, y: (90, 90, 90))
-        _, _, values = self.run_picture(self.path("p"), [1, 1, 2, 2], "--scale", "1")
+        _, _, values = self.run_picture(self.path("p"), [1, 1, 2, 2], "--image", "scale=1")
         self.assert_close(values, [90] * 4)
 
     def test_damaged(self):
@@ -215,6 +215,81 @@ class Pictures(Case):
         for size in range(8, len(data) - 20, 7):
             self.write("cut.png", data[:size])
             self.fails("run", model, "--input", self.path("cut.png"), says=["cut.png"])
+
+    def classifier(self, *args, shape=(1, 3, 2, 2)):
+        """A model whose scores are the means of the channels, converted."""
+        source = self.write("mean.onnx", ow.model(
+            [ow.node("GlobalAveragePool", ["x"], ["p"], "pool"), ow.node("Flatten", ["p"], ["y"], "flat")],
+            [ow.value("x", "float32", shape)], [ow.value("y", "float32", [shape[0], 3])]))
+        self.sula("convert", source, "-o", self.path("mean.sula"), *args)
+        return self.path("mean.sula")
+
+    def test_settings_and_labels_live_in_the_model(self):
+        self.write("labels.txt", b"red\r\ngreen\r\nblue\r\n\r\n")
+        model = self.classifier("--image", "tf order=bgr", "--labels", self.path("labels.txt"))
+        png(self.path("p.png"), 4, 4, lambda x, y: (255, 0, 51))
+        out = json.loads(self.sula("run", model, self.path("p.png"), "--json").stdout)
+        best, = out["best"]  # the channels are blue, green, red; the labels don't know
+        self.assertEqual([(b["class"], b["label"]) for b in best], [(2, "blue"), (0, "red"), (1, "green")])
+        for b, score in zip(best, (1, -0.6, -1)):
+            self.assertAlmostEqual(b["score"], score, places=5)
+        text = self.sula("run", model, self.path("p.png"), "--top", "1")
+        self.assertIn("blue", text.stdout)
+        self.assertNotIn("green", text.stdout)
+        self.assertEqual(text.stderr, "")
+        info = self.sula("info", model).stdout
+        self.assertIn("scale=1/127.5 mean=1", info)
+        self.assertIn("3 labels", info)
+        # Other settings and labels for once; then for good, changing one of them.
+        self.write("other.txt", b"a\nb\nc\n")
+        once = self.sula("run", model, self.path("p.png"), "--image", "order=rgb", "--labels", self.path("other.txt")).stdout
+        self.assertLess(once.index(" a"), once.index(" c"))
+        self.sula("convert", model, "-o", self.path("again.sula"), "--image", "order=rgb")
+        info = self.sula("info", self.path("again.sula")).stdout
+        self.assertIn("order=rgb scale=1/127.5 mean=1", info)
+        self.assertIn("3 labels", info)
+
+    def test_several_pictures(self):
+        files = []
+        for i, colour in enumerate(((255, 0, 0), (0, 255, 0), (0, 0, 255))):
+            files.append(self.path(f"{i}.png"))
+            png(files[-1], 2 + i, 3, lambda x, y, c=colour: c)
+        one_by_one = self.classifier("--image", "unit")
+        out = json.loads(self.sula("run", one_by_one, *files, "--top", "1", "--json", "--output", self.path("out")).stdout)
+        self.assertEqual([run["best"][0][0]["class"] for run in out], [0, 1, 2])
+        self.assertEqual(npy.load(self.path("out", "2", "output_0.npy")), ("<f4", (1, 3), [0, 0, 1]))
+        text = self.sula("run", one_by_one, *files, "--top", "1").stdout
+        self.assertLess(text.index(files[0]), text.index(files[2]))
+        at_once = self.classifier("--image", "unit", shape=(3, 3, 2, 2))
+        out = json.loads(self.sula("run", at_once, *files, "--top", "1", "--json").stdout)
+        self.assertEqual([ranking[0]["class"] for ranking in out["best"]], [0, 1, 2])
+        self.fails("run", at_once, *files[:2], says=["3 pictures at a time", "2"])
+
+    def test_what_the_model_does_not_say_is_taken_with_a_note(self):
+        png(self.path("p.png"), 4, 4, lambda x, y: (255, 0, 51))
+        p = self.sula("run", self.classifier(), self.path("p.png"))
+        self.assertIn("scale=1/255", p.stderr)
+        self.assertIn("--image", p.stderr)
+        four = self.write("four.onnx", identity_model("float32", [1, 4, 2, 2]))
+        self.fails("run", four, self.path("p.png"), says=["'x'", "float32[1,4,2,2]", "--image"])
+
+    def test_settings_that_are_wrong(self):
+        source = self.write("x.onnx", identity_model("float32", [1, 3, 8, 8]))
+        out = ["-o", self.path("x.sula")]
+        for settings, says in (("size=4x4", ["size=4x4", "float32[1,3,8,8]"]), ("imagenett", ["imagenett", "imagenet"]),
+                               ("sclae=1", ["sclae", "1"]), ("scale=0", ["scale=0", "1/255"]), ("order=gray", ["order=gray"]),
+                               ("fit=crop(4)", ["crop(4)"]), ("nobody=unit", ["nobody", "x"])):
+            self.fails("convert", source, *out, "--image", settings, says=says)
+        self.fails("convert", source, *out, "--labels", self.path("none.txt"), says=["none.txt"])
+        self.fails("convert", source, *out, "--labels", self.write("empty.txt", b"\n"), says=["empty.txt", "one label per line"])
+        self.sula("convert", source, *out, "--image", "x=unit")
+        self.assertIn("image:x", self.sula("info", self.path("x.sula")).stdout)
+
+    def test_labels_that_fit_no_output(self):
+        self.write("labels.txt", b"a\nb\n")
+        model = self.classifier("--image", "unit", "--labels", self.path("labels.txt"))
+        png(self.path("p.png"), 2, 2, self.pixel)
+        self.assertIn("2 labels", self.sula("run", model, self.path("p.png")).stderr)
 
 
 class Errors(Case):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Converts a tiny classifier and runs the example on it: classify_test.py SULA CLASSIFY."""
+"""Converts a tiny classifier and runs the example on a picture: classify_test.py SULA CLASSIFY."""
 import os
 import struct
 import subprocess
@@ -11,17 +11,21 @@ import onnx_writer as ow  # noqa: E402
 
 sula, classify = map(os.path.abspath, sys.argv[1:])
 with tempfile.TemporaryDirectory() as folder:
-    source, model, pixels = (os.path.join(folder, n) for n in ("mean.onnx", "mean.sula", "pixels"))
+    source, model, plain, picture, labels = (os.path.join(folder, n)
+                                             for n in ("mean.onnx", "mean.sula", "plain.sula", "p.bmp", "labels.txt"))
     with open(source, "wb") as f:  # the score of a class is the mean of its channel
         f.write(ow.model([ow.node("GlobalAveragePool", ["x"], ["p"], "pool"), ow.node("Flatten", ["p"], ["y"], "flat")],
-                         [ow.value("x", "float32", [1, 3, 2, 2])], [ow.value("y", "float32", [1, 3])]))
-    subprocess.run([sula, "convert", source, "-o", model], check=True, stdout=subprocess.DEVNULL)
-    with open(pixels, "wb") as f:
-        f.write(struct.pack("<12f", 1, 2, 3, 4, 10, 10, 10, 10, 0, 0, 0, 0.5))
-    out = subprocess.run([classify, model, pixels], check=True, capture_output=True, text=True).stdout
-    assert out.split("\n") == ["class 1: 10", "class 0: 2.5", "class 2: 0.125", ""], out
-    with open(pixels, "wb") as f:
-        f.write(b"too short")
-    for args in ([], [model], [model, pixels], [source, pixels], [model, os.path.join(folder, "none")]):
+                         [ow.value("x", "float32", ["n", 3, 2, 2])], [ow.value("y", "float32", ["n", 3])]))
+    with open(labels, "w") as f:
+        f.write("red\ngreen\nblue\n")
+    subprocess.run([sula, "convert", source, "-o", plain], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run([sula, "convert", plain, "-o", model, "--image", "raw", "--labels", labels], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(picture, "wb") as f:  # one pixel, in the order blue, green, red
+        f.write(struct.pack("<2sIHHI", b"BM", 58, 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, 1, 1, 1, 24, 0, 4, 0, 0, 0, 0)
+                + bytes([10, 200, 30, 0]))
+    out = subprocess.run([classify, model, picture], check=True, capture_output=True, text=True).stdout
+    assert out.split("\n") == ["class 1: 200 green", "class 0: 30 red", "class 2: 10 blue", ""], out
+    for args in ([], [model], [plain, picture], [source, picture], [model, os.path.join(folder, "none")], [model, labels]):
         done = subprocess.run([classify, *args], capture_output=True, text=True)
         assert done.returncode in (1, 2) and done.stderr, (args, done)

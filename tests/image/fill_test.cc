@@ -196,7 +196,7 @@ TEST(ChooseImageInput, WhatIsLeftOutIsStoredOrGuessed) {
             "resize=bilinear-pil size=5x4 fit=stretch order=rgb scale=1/255");
   EXPECT_EQ(choose("size=5x4 layout=nhwc", {}, {1, -1, -1, -1}),
             "resize=bilinear-pil size=5x4 fit=stretch order=rgb scale=1 layout=nhwc");
-  EXPECT_THAT(choose("size=5x4", {}, {1, 3, 9, 9}), HasSubstr("another size"));
+  EXPECT_THAT(choose("sise=5x4", {}, {1, 3, 9, 9}), HasSubstr("sise"));
 }
 
 // A description put together by hand is checked, too.

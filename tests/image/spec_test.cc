@@ -75,6 +75,12 @@ TEST(ImageText, FieldsChangeTheBaseAndPresetsReplaceIt) {
   EXPECT_EQ(*ParseImageInput("unit", *base), *ParseImageInput("unit"));
 }
 
+TEST(ImageText, KnowsItsFields) {
+  EXPECT_TRUE(IsImageField("size"));
+  EXPECT_FALSE(IsImageField("sizes"));
+  EXPECT_FALSE(IsImageField(""));
+}
+
 TEST(ImageText, ErrorsNameTheFieldAndTheRightForm) {
   EXPECT_THAT(ErrorOf("rezise=box-pil"), AllOf(HasSubstr("rezise"), HasSubstr("resize, size")));
   EXPECT_THAT(ErrorOf("imagenett"), AllOf(HasSubstr("imagenett"), HasSubstr("imagenet, caffe")));

@@ -18,6 +18,7 @@ Status StoreImageInput(std::string name, const std::string& text, Graph& graph) 
   ASSIGN_OR_RETURN(const std::optional<ImageInput> base, StoredImageInput(carried, name));
   const ValueInfo input = DescribeValue(graph.value(*graph.FindValue(name)));
   ASSIGN_OR_RETURN(const ImageInput spec, ChooseImageInput(text, input, base));
+  RETURN_IF_ERROR(CheckImageInput(spec, input));
   graph.metadata[StrCat(kImageMetadataPrefix, name)] = ToString(spec);
   return {};
 }
