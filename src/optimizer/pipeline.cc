@@ -29,7 +29,7 @@ std::span<const Stage> DefaultPipeline() {
       {{}, {&kTransposeToReshape, &kMergeReshapes, &kRemoveNoOpShape, &kMeanToGlobalPool}},
       // Weights: what follows a convolution, then what comes before it.
       {{},
-       {&kConvToScale, &kFoldAffineIntoWeights, &kMergeIntoGroups, &kFoldPadIntoConv,
+       {&kConvToScale, &kFoldAffineIntoWeights, &kMergeIntoGroups, &kDilateConv, &kFoldPadIntoConv,
         &kFoldPadIntoAveragePool, &kFoldPadIntoMaxPool, &kFoldScaleIntoAlpha,
         &kFoldScaleOfInputIntoAlpha}},
       {{}, {&kFoldAffineOfInput, &kShiftBeforeScale, &kFoldAffineIntoWeights}},

@@ -24,6 +24,8 @@ extern const Rule kFoldAffineIntoWeights, kFoldAffineOfInput, kShiftBeforeScale,
     kFoldScaleIntoAlpha, kFoldScaleOfInputIntoAlpha, kBatchNormToScale;
 // convs.cc: convolutions with constant weights
 extern const Rule kMergeConvs, kTrimKernel, kMergeIntoGroups, kConvToScale, kMatMulToConv;
+// dilation.cc: dilations that are spelled out
+extern const Rule kDilateConv;
 // siblings.cc: several readers of one value as one that is wider
 extern const Rule kMergeSiblings;
 // arithmetic.cc
