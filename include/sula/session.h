@@ -23,11 +23,14 @@
 namespace sula {
 
 struct SessionOptions {
-  int threads = 0;       // 0: AvailableCpus()
-  std::string backend;   // "": the best of the machine (cpu, then reference); "cpu",
-                         // "reference" or "null": that one, with reference as fallback
-  size_t max_bytes = 0;  // 0: no limit; else prepare refuses a plan that needs more
-  int plan_cache = 4;    // plans kept for recently used input shapes, at least 1
+  int threads = 0;      // 0: AvailableCpus()
+  std::string backend;  // "": the best of the machine (cpu, then reference); "cpu",
+                        // "reference" or "null": that one, with reference as fallback
+  // Limit of PlanReport::total_bytes; 0: none. Where the fastest plan needs more, kernels that need
+  // less memory take the place of others, those that cost the least time first; prepare fails if
+  // that does not suffice. The limit holds for each plan of the cache by itself.
+  size_t max_bytes = 0;
+  int plan_cache = 4;  // plans kept for recently used input shapes, at least 1
   // Names of values (see Nodes) that are returned as well, after the model's own outputs and in
   // this order: to look inside. They are what the model holds: values that the conversion fused
   // into others are not there. Each costs its memory and, in an unusual layout, a copy.
@@ -68,6 +71,11 @@ struct PlanReport {
   size_t arena_bytes = 0;                   // peak of activations and workspace: what is allocated
   size_t lower_bound_bytes = 0;             // no plan can need less: largest sum of live tensors
   size_t constant_bytes = 0;                // packed weights and constants kept
+  size_t borrowed_bytes = 0;                // of these, read where the model or its file has them
+  size_t port_bytes = 0;                    // the session's memory for inputs and outputs
+  // arena, constants and ports: what a run touches. All but borrowed_bytes is allocated by the
+  // session, which needs some hundred bytes for each node beyond that.
+  size_t total_bytes = 0;
   int threads = 1;
 };
 

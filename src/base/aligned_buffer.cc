@@ -1,6 +1,7 @@
 #include "base/aligned_buffer.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -12,22 +13,48 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kReadableBehind = 64;
 
+size_t CapacityOf(size_t bytes) { return AlignUp(bytes + kReadableBehind, kAlignment); }
+
+// Pages of its own at a multiple of kHugePage, and none beside them: a heap would keep the room
+// that it skips to align a large block, and might let it become part of a huge page.
+std::byte* MapPages(size_t capacity) {
+  void* const mapped = mmap(nullptr, capacity + kHugePage, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(mapped);
+  const uintptr_t aligned = AlignUp(begin, kHugePage);
+  const uintptr_t used_end = AlignUp(aligned + capacity, page);
+  const uintptr_t end = AlignUp(begin + capacity + kHugePage, page);
+  if (aligned > begin) munmap(mapped, aligned - begin);
+  if (end > used_end) munmap(reinterpret_cast<void*>(used_end), end - used_end);
+  void* const memory = reinterpret_cast<void*>(aligned);
+  // Before the first touch; a refusal costs speed alone.
+  static_cast<void>(madvise(memory, capacity / kHugePage * kHugePage, MADV_HUGEPAGE));
+  return static_cast<std::byte*>(memory);
+}
+
 }  // namespace
 
 AlignedBuffer::AlignedBuffer(size_t bytes) {
   if (bytes == 0 || bytes > std::numeric_limits<size_t>::max() / 2) return;
-  const bool huge = bytes >= kHugePage;
-  const size_t alignment = huge ? kHugePage : kAlignment;
-  const size_t capacity = AlignUp(bytes + kReadableBehind, kAlignment);
-  void* memory = nullptr;
-  if (posix_memalign(&memory, alignment, capacity) != 0) return;
-  // Before the first touch; a refusal costs speed alone.
-  if (huge) static_cast<void>(madvise(memory, capacity / kHugePage * kHugePage, MADV_HUGEPAGE));
-  std::memset(memory, 0, capacity);
-  data_ = static_cast<std::byte*>(memory);
+  const size_t capacity = CapacityOf(bytes);
+  if (bytes >= kHugePage) {
+    data_ = MapPages(capacity);
+  } else if (void* memory = nullptr; posix_memalign(&memory, kAlignment, capacity) == 0) {
+    data_ = static_cast<std::byte*>(memory);
+  }
+  if (!data_) return;
+  // New pages are zero already; this makes them resident now and not in the middle of a run.
+  std::memset(data_, 0, capacity);
   bytes_ = bytes;
 }
 
-AlignedBuffer::~AlignedBuffer() { std::free(data_); }
+AlignedBuffer::~AlignedBuffer() {
+  if (bytes_ >= kHugePage)
+    munmap(data_, CapacityOf(bytes_));
+  else
+    std::free(data_);
+}
 
 }  // namespace sula

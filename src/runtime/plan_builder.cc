@@ -7,8 +7,9 @@
 #include "ops/catalogue.h"
 #include "runtime/plan.h"
 #include "runtime/plan_impl.h"
+#include "runtime/prepare/block_plan.h"
 #include "runtime/prepare/concrete.h"
-#include "runtime/prepare/memory_plan.h"
+#include "runtime/prepare/memory_fit.h"
 #include "runtime/prepare/schedule.h"
 
 namespace sula {
@@ -23,13 +24,18 @@ class PlanBuilder {
 
   Result<std::unique_ptr<Plan>> Build(const Graph& model,
                                       const std::vector<TensorType>& input_types) {
-    ASSIGN_OR_RETURN(ConcreteGraph concrete, MakeConcrete(model, input_types));
-    ASSIGN_OR_RETURN(s_, ChooseSchemes(concrete, plan_->backends, {options_.threads}));
-    ForwardCopies(s_);
-    if (options_.pad_pixels) PadPixels(s_);
-    ReuseInPlace(s_);
-    plan_->graph = std::move(concrete.graph);
-    RETURN_IF_ERROR(CreateKernels());
+    ASSIGN_OR_RETURN(concrete_, MakeConcrete(model, input_types));
+    SchemeOptions schemes{options_.threads, options_.pad_pixels, {}};
+    RETURN_IF_ERROR(MakeSteps(schemes));
+    if (IsTooLarge()) {
+      // What was made for the fastest plan goes before another one is made.
+      plan_->kernels.clear();
+      ASSIGN_OR_RETURN(schemes.refused,
+                       FitSchemes(concrete_, plan_->backends, schemes, options_.max_bytes));
+      RETURN_IF_ERROR(MakeSteps(schemes));
+      if (IsTooLarge()) return TooLarge();
+    }
+    ReportMemory(model);
     RETURN_IF_ERROR(PlaceBlocks());
     RETURN_IF_ERROR(FillConstants());
     MakeCommands();
@@ -39,7 +45,7 @@ class PlanBuilder {
   }
 
  private:
-  const Graph& graph() const { return plan_->graph; }
+  const Graph& graph() const { return concrete_.graph; }
 
   TensorDesc DescOf(const FormUse& use) const { return use.form < 0 ? TensorDesc{} : s_.Desc(use); }
   std::vector<TensorDesc> DescsOf(const std::vector<FormUse>& uses) const {
@@ -49,52 +55,38 @@ class PlanBuilder {
   }
 
   // ---- kernels
-  Status CreateKernels() {
+  // The schedule, its kernels, and what memory they need.
+  Status MakeSteps(const SchemeOptions& schemes) {
+    ASSIGN_OR_RETURN(s_, MakeSchedule(concrete_, plan_->backends, schemes));
     kernels_.assign(s_.steps.size(), nullptr);
-    reads_.assign(s_.storages.size(), false);
+    std::vector<StepMemory> memory(s_.steps.size());
     for (size_t i = 0; i < s_.steps.size(); ++i) {
       Step& step = s_.steps[i];
-      if (Status status = Prepare(step, i); !status.ok())
-        return std::move(status).AddContext(Describe(graph(), step.node));
+      if (step.kind == Step::Kind::kKernel) {
+        if (Status status = MakeStepKernel(i, memory[i]); !status.ok())
+          return std::move(status).AddContext(Describe(graph(), step.node));
+      }
       Report(step);
     }
+    blocks_ = PlanBlocks(s_, memory);
+    layout_ = PlanMemory(blocks_.requests, kAlignment);
     return {};
   }
 
-  Status Prepare(Step& step, size_t index) {
-    if (step.kind != Step::Kind::kKernel) {
-      if (step.kind != Step::Kind::kAlias)
-        for (const FormUse& use : step.inputs) MarkRead(use);
-      return {};
-    }
-    const std::vector<TensorDesc> inputs = DescsOf(step.inputs), outputs = DescsOf(step.outputs);
-    const bool nothing = std::all_of(outputs.begin(), outputs.end(), [](const TensorDesc& d) {
-      return !d.present || d.num_elements() == 0;
-    });
-    if (nothing && !graph().node(step.node).op->Has(kImpure)) return {};
-    const Node& node = graph().node(step.node);
-    std::vector<const Tensor*> constants;
-    for (ValueId v : node.inputs) constants.push_back(graph().Constant(v));
-    ASSIGN_OR_RETURN(
-        std::unique_ptr<Kernel> kernel,
-        step.backend->Create(*step.entry, {&node, inputs, outputs, constants, options_.threads}));
-    for (size_t i = 0; i < step.inputs.size(); ++i) {
-      if (constants[i] && !kernel->ReadsConstant(static_cast<int>(i)))
-        step.inputs[i].form = -1;
-      else
-        MarkRead(step.inputs[i]);
-    }
-    step.report.workspace_bytes = kernel->workspace_bytes();
-    step.report.constant_bytes = kernel->constant_bytes();
+  Status MakeStepKernel(size_t index, StepMemory& memory) {
+    Step& step = s_.steps[index];
+    ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel,
+                     MakeKernel(graph(), s_, step, options_.threads));
+    if (!kernel) return {};
+    memory = MemoryOf(*kernel, step, graph());
+    for (size_t i = 0; i < step.inputs.size(); ++i)
+      if (memory.unread[i]) step.inputs[i].form = -1;
+    step.report.workspace_bytes = memory.workspace;
+    step.report.constant_bytes = memory.constants;
     step.report.detail = kernel->Detail();
-    plan_->report.constant_bytes += kernel->constant_bytes();
     kernels_[index] = kernel.get();
     plan_->kernels.push_back(std::move(kernel));
     return {};
-  }
-
-  void MarkRead(const FormUse& use) {
-    if (use.form >= 0) reads_[s_.forms[use.form].storage] = true;
   }
 
   // Completes the report of a step; called while its constant inputs still have forms or, for
@@ -158,63 +150,69 @@ class PlanBuilder {
   }
 
   // ---- memory
-  Status PlaceBlocks() {
-    MeasureBlocks();
-    const std::vector<Lifetime> lifetimes = Lifetimes(s_);
-    std::vector<MemoryRequest> requests;
-    std::vector<int> owners;  // a storage, or -1 - step for a workspace
-    for (size_t b = 0; b < s_.storages.size(); ++b) {
-      if (s_.storages[b].place != Place::kArena || lifetimes[b].last < 0) continue;
-      requests.push_back({block_bytes_[b], lifetimes[b].first, lifetimes[b].last});
-      owners.push_back(static_cast<int>(b));
-    }
-    for (size_t i = 0; i < s_.steps.size(); ++i) {
-      const int step = static_cast<int>(i);
-      if (!kernels_[i] || s_.steps[i].report.workspace_bytes == 0) continue;
-      requests.push_back({s_.steps[i].report.workspace_bytes, step, step});
-      owners.push_back(-1 - step);
-    }
-    const MemoryPlan layout = PlanMemory(requests, kAlignment);
-    PlanReport& report = plan_->report;
-    report.arena_bytes = layout.peak_bytes;
-    report.lower_bound_bytes = layout.lower_bound_bytes;
-    report.threads = options_.threads;
-    RETURN_IF_ERROR(CheckLimit());
+  size_t TotalBytes() const { return layout_.peak_bytes + blocks_.constants + blocks_.ports; }
+  bool IsTooLarge() const { return options_.max_bytes > 0 && TotalBytes() > options_.max_bytes; }
 
+  Status TooLarge() const {
+    const std::vector<size_t> live = blocks_.LiveBytes(s_.steps.size());
+    std::string peak;
+    if (!live.empty()) {
+      const auto most = std::max_element(live.begin(), live.end()) - live.begin();
+      const NodeReport& report = s_.steps[static_cast<size_t>(most)].report;
+      peak = StrCat("; most activations are live at node '", report.name, "' (", report.op, ")");
+    }
+    return ResourceExhausted(
+        "the smallest plan needs ", TotalBytes(), " bytes (", layout_.peak_bytes,
+        " for activations, ", blocks_.constants, " for weights, ", blocks_.ports,
+        " for inputs and outputs), max_bytes allows ", options_.max_bytes, peak);
+  }
+
+  void ReportMemory(const Graph& model) {
+    PlanReport& report = plan_->report;
+    report.threads = options_.threads;
+    report.arena_bytes = layout_.peak_bytes;
+    report.lower_bound_bytes = layout_.lower_bound_bytes;
+    report.constant_bytes = blocks_.constants;
+    report.port_bytes = blocks_.ports;
+    for (const Form& f : s_.forms)
+      if (f.base < 0 && blocks_.constant[f.storage] && IsBorrowed(model, f))
+        report.borrowed_bytes += blocks_.bytes[f.storage];
+    report.total_bytes = TotalBytes();
+  }
+
+  // True if a constant is read where the model has it.
+  bool IsBorrowed(const Graph& model, const Form& form) const {
+    return s_.storages[form.storage].layout == Layout::kRowMajor && model.Constant(form.value);
+  }
+
+  Status PlaceBlocks() {
+    std::vector<std::string> names(s_.storages.size());
+    for (const Form& f : s_.forms) {
+      if (f.base >= 0) continue;
+      std::string& name = names[f.storage];
+      name += (name.empty() ? "" : " ") + graph().value(f.value).name;
+    }
     plan_->blocks.assign(s_.storages.size(), nullptr);
     workspaces_.assign(s_.steps.size(), nullptr);
-    ASSIGN_OR_RETURN(std::byte * arena, Acquire(layout.peak_bytes, StorageKind::kDynamic));
-    for (size_t r = 0; r < requests.size(); ++r) {
-      std::byte* const at = arena + layout.offsets[r];
-      const bool workspace = owners[r] < 0;
+    ASSIGN_OR_RETURN(std::byte * arena, Acquire(layout_.peak_bytes, StorageKind::kDynamic));
+    for (size_t r = 0; r < blocks_.requests.size(); ++r) {
+      const MemoryRequest& request = blocks_.requests[r];
+      const int owner = blocks_.owners[r];
+      std::byte* const at = arena + layout_.offsets[r];
+      const bool workspace = owner < 0;
       if (workspace)
-        workspaces_[-1 - owners[r]] = at;
+        workspaces_[-1 - owner] = at;
       else
-        plan_->blocks[owners[r]] = at;
-      report.placements.push_back({workspace ? s_.steps[-1 - owners[r]].report.name + " workspace"
-                                             : block_names_[owners[r]],
-                                   layout.offsets[r], requests[r].bytes, requests[r].first,
-                                   requests[r].last});
+        plan_->blocks[owner] = at;
+      plan_->report.placements.push_back(
+          {workspace ? s_.steps[-1 - owner].report.name + " workspace" : names[owner],
+           layout_.offsets[r], request.bytes, request.first, request.last});
     }
     for (size_t b = 0; b < s_.storages.size(); ++b) {
       if (s_.storages[b].place != Place::kInput && s_.storages[b].place != Place::kOutput) continue;
-      ASSIGN_OR_RETURN(plan_->blocks[b], Acquire(block_bytes_[b], StorageKind::kSeparate));
+      ASSIGN_OR_RETURN(plan_->blocks[b], Acquire(blocks_.bytes[b], StorageKind::kSeparate));
     }
     return {};
-  }
-
-  void MeasureBlocks() {
-    block_bytes_.assign(s_.storages.size(), 0);
-    block_names_.resize(s_.storages.size());
-    for (const Form& f : s_.forms) {
-      const size_t end = static_cast<size_t>(f.at.offset + Extent(f.dims, f.at.strides));
-      size_t& bytes = block_bytes_[f.storage];
-      bytes = std::max(bytes, end * SizeOf(f.dtype));
-      if (f.base < 0) {
-        std::string& name = block_names_[f.storage];
-        name += (name.empty() ? "" : " ") + graph().value(f.value).name;
-      }
-    }
   }
 
   Result<std::byte*> Acquire(size_t bytes, StorageKind kind) {
@@ -223,25 +221,11 @@ class PlanBuilder {
     return static_cast<std::byte*>(buffer.data);
   }
 
-  Status CheckLimit() {
-    size_t ports = 0, constants = plan_->report.constant_bytes;
-    for (size_t b = 0; b < s_.storages.size(); ++b) {
-      const Place place = s_.storages[b].place;
-      if (place == Place::kInput || place == Place::kOutput) ports += block_bytes_[b];
-      if (place == Place::kConstant && reads_[b]) constants += block_bytes_[b];
-    }
-    plan_->report.constant_bytes = constants;
-    const size_t need = plan_->report.arena_bytes + constants + ports;
-    if (options_.max_bytes == 0 || need <= options_.max_bytes) return {};
-    return ResourceExhausted("the plan needs ", need, " bytes (", plan_->report.arena_bytes,
-                             " for activations, ", constants, " for weights, ", ports,
-                             " for inputs and outputs), allowed are ", options_.max_bytes);
-  }
-
   Status FillConstants() {
     for (const Form& f : s_.forms) {
       const Storage& storage = s_.storages[f.storage];
-      if (storage.place != Place::kConstant || f.base >= 0 || !reads_[f.storage]) continue;
+      if (storage.place != Place::kConstant || f.base >= 0 || !blocks_.constant[f.storage])
+        continue;
       const std::shared_ptr<const Tensor>& tensor = graph().value(f.value).constant;
       if (storage.layout == Layout::kRowMajor) {
         // Commands only read it.
@@ -249,7 +233,7 @@ class PlanBuilder {
         plan_->constants.push_back(tensor);
         continue;
       }
-      ASSIGN_OR_RETURN(std::byte * data, Acquire(block_bytes_[f.storage], StorageKind::kStatic));
+      ASSIGN_OR_RETURN(std::byte * data, Acquire(blocks_.bytes[f.storage], StorageKind::kStatic));
       RETURN_IF_ERROR(plan_->backends[0]->CopyBuffer(DenseDesc(f.dtype, f.dims), tensor->raw(),
                                                      DenseDesc(f.dtype, f.dims, storage.layout),
                                                      data, Parallel(options_.threads)));
@@ -417,22 +401,23 @@ class PlanBuilder {
 
   // Originals that were packed, or folded into others, are needed no more.
   void DropConstants() {
-    std::vector<bool> needed(graph().value_slots(), false);
+    plan_->graph = std::move(concrete_.graph);
+    std::vector<bool> needed(plan_->graph.value_slots(), false);
     for (const DynamicCommand& dynamic : plan_->dynamics)
-      for (ValueId v : graph().node(dynamic.node).inputs)
+      for (ValueId v : plan_->graph.node(dynamic.node).inputs)
         if (v != kNoValue) needed[v] = true;
-    for (ValueId v = 0; v < graph().value_slots(); ++v)
+    for (ValueId v = 0; v < plan_->graph.value_slots(); ++v)
       if (!needed[v]) plan_->graph.value(v).constant.reset();
   }
 
   const PlanOptions& options_;
   std::unique_ptr<Plan::Impl> plan_;
+  ConcreteGraph concrete_;
   Schedule s_;
-  std::vector<const Kernel*> kernels_;    // by step; null: not a kernel, or nothing to do
-  std::vector<std::byte*> workspaces_;    // by step
-  std::vector<bool> reads_;               // by storage: some command reads it
-  std::vector<size_t> block_bytes_;       // by storage
-  std::vector<std::string> block_names_;  // by storage: the values in it
+  std::vector<const Kernel*> kernels_;  // by step; null: not a kernel, or nothing to do
+  BlockPlan blocks_;
+  MemoryPlan layout_;
+  std::vector<std::byte*> workspaces_;  // by step
 };
 
 Result<std::unique_ptr<Plan>> Plan::Make(const Graph& model,

@@ -227,7 +227,7 @@ TEST(Session, MemoryLimitIsHonoured) {
   const auto tight = Session::Create(ModelOf(kConvNet), {.max_bytes = 1000}, shapes);
   ASSERT_FALSE(tight);
   EXPECT_EQ(tight.error().code(), Code::kResourceExhausted);
-  EXPECT_THAT(tight.error().ToString(), HasSubstr("allowed are 1000"));
+  EXPECT_THAT(tight.error().ToString(), HasSubstr("allows 1000"));
   EXPECT_TRUE(Session::Create(ModelOf(kConvNet), {.max_bytes = 1 << 20}, shapes));
 }
 

@@ -34,9 +34,7 @@ Result<Walk> MakeWalk(const Graph& model, const std::vector<TensorType>& input_t
   ASSIGN_OR_RETURN(walk.concrete, MakeConcrete(model, input_types));
   AnyKernelBackend any;
   Backend* const backends[] = {&any};
-  ASSIGN_OR_RETURN(walk.schedule, ChooseSchemes(walk.concrete, backends, {}));
-  ForwardCopies(walk.schedule);
-  ReuseInPlace(walk.schedule);
+  ASSIGN_OR_RETURN(walk.schedule, MakeSchedule(walk.concrete, backends, {}));
   walk.lifetimes = Lifetimes(walk.schedule);
   return walk;
 }
@@ -51,15 +49,6 @@ std::vector<T> LiveSums(const Walk& walk, const std::vector<T>& sizes) {
       sums[s] = sums[s] + sizes[b];
   }
   return sums;
-}
-
-std::vector<int64_t> StorageBytes(const Schedule& schedule) {
-  std::vector<int64_t> bytes(schedule.storages.size(), 0);
-  for (const Form& f : schedule.forms) {
-    const int64_t end = f.at.offset + Extent(f.dims, f.at.strides);
-    bytes[f.storage] = std::max(bytes[f.storage], end * static_cast<int64_t>(SizeOf(f.dtype)));
-  }
-  return bytes;
 }
 
 std::set<std::string> SymbolsOf(const Shape& shape) {
@@ -208,8 +197,8 @@ Result<PeakFormula> ActivationPeak(const Graph& model) {
 
 Result<int64_t> ActivationPeakOf(const Graph& model, const std::vector<TensorType>& input_types) {
   ASSIGN_OR_RETURN(const Walk walk, MakeWalk(model, input_types));
-  const std::vector<int64_t> sums = LiveSums(walk, StorageBytes(walk.schedule));
-  return sums.empty() ? 0 : *std::max_element(sums.begin(), sums.end());
+  const std::vector<size_t> sums = LiveSums(walk, StorageBytes(walk.schedule));
+  return sums.empty() ? 0 : static_cast<int64_t>(*std::max_element(sums.begin(), sums.end()));
 }
 
 }  // namespace sula

@@ -114,6 +114,43 @@ bool Schedule::TryMove(int root, int base, Derive derive, const Strided& at) {
   return true;
 }
 
+Result<Schedule> MakeSchedule(const ConcreteGraph& graph, std::span<Backend* const> backends,
+                              const SchemeOptions& options) {
+  ASSIGN_OR_RETURN(Schedule schedule, ChooseSchemes(graph, backends, options));
+  ForwardCopies(schedule);
+  if (options.pad_pixels) PadPixels(schedule);
+  ReuseInPlace(schedule);
+  return schedule;
+}
+
+Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
+                                           const Step& step, int threads) {
+  const auto descs = [&](const std::vector<FormUse>& uses) {
+    std::vector<TensorDesc> result;
+    for (const FormUse& use : uses)
+      result.push_back(use.form < 0 ? TensorDesc{} : schedule.Desc(use));
+    return result;
+  };
+  const Node& node = graph.node(step.node);
+  const std::vector<TensorDesc> inputs = descs(step.inputs), outputs = descs(step.outputs);
+  const bool nothing = std::all_of(outputs.begin(), outputs.end(), [](const TensorDesc& d) {
+    return !d.present || d.num_elements() == 0;
+  });
+  if (nothing && !node.op->Has(kImpure)) return std::unique_ptr<Kernel>();
+  std::vector<const Tensor*> constants;
+  for (ValueId v : node.inputs) constants.push_back(graph.Constant(v));
+  return step.backend->Create(*step.entry, {&node, inputs, outputs, constants, threads});
+}
+
+std::vector<size_t> StorageBytes(const Schedule& schedule) {
+  std::vector<size_t> bytes(schedule.storages.size(), 0);
+  for (const Form& f : schedule.forms) {
+    const size_t end = static_cast<size_t>(f.at.offset + Extent(f.dims, f.at.strides));
+    bytes[f.storage] = std::max(bytes[f.storage], end * SizeOf(f.dtype));
+  }
+  return bytes;
+}
+
 std::vector<Lifetime> Lifetimes(const Schedule& schedule) {
   std::vector<Lifetime> lifetimes(schedule.storages.size(),
                                   {static_cast<int>(schedule.steps.size()), -1});

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend/backend.h"
@@ -97,8 +99,13 @@ class Schedule {
   bool TryMove(int root, int base, Derive derive, const Strided& at);
 };
 
+// A kernel that is not to be chosen for a node.
+using KernelRefusal = std::pair<NodeId, const KernelEntry*>;
+
 struct SchemeOptions {
   int threads = 1;
+  bool pad_pixels = false;          // PadPixels
+  std::set<KernelRefusal> refused;  // for want of memory
 };
 
 // Chooses layouts and kernels: walks the nodes in order and takes for each the cheapest candidate
@@ -124,6 +131,17 @@ void PadPixels(Schedule& schedule);
 
 // Lets kernels that can write over their input do so where nobody needs the input any more.
 void ReuseInPlace(Schedule& schedule);
+
+// All of the above in turn.
+Result<Schedule> MakeSchedule(const ConcreteGraph& graph, std::span<Backend* const> backends,
+                              const SchemeOptions& options);
+
+// The kernel of a step of kind kKernel, made ready; null if it would have nothing to write.
+Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
+                                           const Step& step, int threads);
+
+// The size of each storage.
+std::vector<size_t> StorageBytes(const Schedule& schedule);
 
 // Steps of [first, last] use a storage; first > last: none does.
 struct Lifetime {

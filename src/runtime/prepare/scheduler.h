@@ -59,7 +59,7 @@ class Scheduler {
   // ---- nodes
   Status Visit(NodeId id);
   Status AddDynamic(NodeId id);
-  KernelChoice BestKernel(const Node& node, std::vector<CandidateReport>& reports);
+  KernelChoice BestKernel(NodeId id, std::vector<CandidateReport>& reports);
   KernelChoice WithLayouts(const Node& node, const KernelRequest& request, Backend* backend,
                            const KernelEntry& entry);
   void AddKernel(Step step, const KernelChoice& choice);

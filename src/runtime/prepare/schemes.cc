@@ -166,7 +166,7 @@ Status Scheduler::Visit(NodeId id) {
   step.node = id;
   step.report.name = node.name;
   step.report.op = node.op->name;
-  const KernelChoice kernel = BestKernel(node, step.report.candidates);
+  const KernelChoice kernel = BestKernel(id, step.report.candidates);
   if (!kernel.entry) return NoKernel(step.report.candidates);
   AddKernel(std::move(step), kernel);
   return {};
@@ -194,7 +194,8 @@ Status Scheduler::AddDynamic(NodeId id) {
   return {};
 }
 
-KernelChoice Scheduler::BestKernel(const Node& node, std::vector<CandidateReport>& reports) {
+KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& reports) {
+  const Node& node = graph_.node(id);
   std::vector<TensorDesc> inputs, outputs;
   std::vector<const Tensor*> constants;
   bool empty_input = false;
@@ -214,9 +215,11 @@ KernelChoice Scheduler::BestKernel(const Node& node, std::vector<CandidateReport
     for (const KernelEntry& entry : backend->Kernels(*node.op)) {
       CandidateReport report{std::string(backend->name()), std::string(entry.name), {}, 0};
       const bool fallback = backend == backends_.back();
+      const bool too_large = options_.refused.contains({id, &entry});
       const Verdict verdict = empty_input && !fallback ? Verdict::No("an input has no elements")
-                              : entry.accept           ? entry.accept(request)
-                                                       : Verdict::Yes();
+                              : too_large    ? Verdict::No("its memory does not fit into max_bytes")
+                              : entry.accept ? entry.accept(request)
+                                             : Verdict::Yes();
       if (verdict) {
         KernelChoice choice = WithLayouts(node, request, backend, entry);
         report.seconds = choice.seconds;
