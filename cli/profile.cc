@@ -73,6 +73,13 @@ void PrintOperators(const Profile& profile, const MachineSpeed& machine) {
   table.Print();
 }
 
+bool PassesPeak(const Profile& profile, const MachineSpeed& machine) {
+  for (size_t i = 0; i < profile.commands.size(); ++i)
+    if (profile.report.nodes[i].flops > profile.commands[i].median * machine.flops_per_second)
+      return machine.flops_per_second > 0;
+  return false;
+}
+
 void PrintSlowest(const Profile& profile, const MachineSpeed& machine) {
   std::vector<size_t> order(profile.commands.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -157,6 +164,11 @@ void PrintProfile(const Profile& profile, const MachineSpeed& machine) {
     fmt::print(", {:.1f} GB/s from memory", 1e-9 * machine.bytes_per_second);
   fmt::print(" (measured)\n\n");
   PrintOperators(profile, machine);
+  if (PassesPeak(profile, machine))
+    fmt::print(
+        "  beyond 100 %: Winograd's algorithm, which needs fewer multiply-adds than are counted, "
+        "or "
+        "a machine\n  that was busy while its peak was measured\n");
   PrintSlowest(profile, machine);
 }
 

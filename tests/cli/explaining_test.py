@@ -263,6 +263,21 @@ class Compare(Case):
         self.fails("compare", model, other, "--save", self.path("in"), says=["--save"])
         self.fails("compare", model, self.path("nothing.onnx"), says=["nothing.onnx"])
 
+    def test_units_in_the_last_place(self):
+        # values, neighbours of the first: one and 17 places away
+        for dtype, descr, values, one, many in (
+                ("float32", "<f4", [1, -2, 0, 4], 1 + 2**-23, 1 + 17 * 2**-23), ("float16", "<f2", [1, -2, 0, 4], 1 + 2**-10, 1 + 17 * 2**-10),
+                ("float64", "<f8", [1, -2, 0, 4], 1 + 2**-52, 1 + 17 * 2**-52), ("int32", "<i4", [1, -2, 0, 4], 2, 18)):
+            with self.subTest(dtype):
+                model = self.write("same.onnx", cli_test.identity_model(dtype, [4]))
+                npy.dump(self.path("in", "input_0.npy"), descr, [4], values)
+                os.makedirs(self.path("out"), exist_ok=True)
+                for near, classes in ((values[0], [4, 0, 0, 0]), (one, [3, 1, 0, 0]), (many, [3, 0, 0, 0, 1])):
+                    npy.dump(self.path("out", "output_0.npy"), descr, [4], [near] + values[1:])
+                    out = self.compare(model, "--input", self.path("in"), "--expect", self.path("out"), "--tolerance", "100")
+                    self.assertEqual(out["values"][0]["ulps"], (classes + [0] * 8)[:8])
+                    self.assertEqual(out["values"][0]["absolute"], abs(near - values[0]))
+
     def test_nan_is_seen(self):
         root = lambda: ow.model([ow.node("Sqrt", ["x"], ["y"], "root")], [ow.value("x", "float32", [3])], [ow.value("y", "float32", [3])])
         model = self.write("root.onnx", root())
