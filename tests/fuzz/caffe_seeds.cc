@@ -26,7 +26,7 @@ std::vector<std::string> CaffeNets() {
       R"(input: "data" input_shape { dim: 1 dim: 3 dim: 9 dim: 8 }
 layers { name: "conv" type: CONVOLUTION bottom: "data" top: "c" convolution_param { num_output: 4 kernel_h: 3 kernel_w: 3 pad: 1 stride: 2 } }
 layers { name: "relu" type: RELU bottom: "c" top: "c" }
-layers { name: "pool" type: POOLING bottom: "c" top: "p" pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
+layers { name: "pool" type: POOLING bottom: "c" top: "p" pooling_param { pool: MAX kernel_size: 3 stride: 2 pad: 1 } }
 layers { name: "fc" type: INNER_PRODUCT bottom: "p" top: "f" inner_product_param { num_output: 5 } })",
       InputText("a", {1, 8, 4, 4}) + InputText("b", {1, 8, 4, 4}) +
           R"(layer { name: "sum" type: "Eltwise" bottom: "a" bottom: "b" top: "s" eltwise_param { operation: SUM coeff: 1 coeff: -1 } }
