@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace sula::cpu {
 namespace {
@@ -12,6 +13,46 @@ constexpr int64_t kTaskBytes = 64 << 10;
 // each side, well inside L1 even where the stride is a power of two (8-way sets).
 constexpr int64_t kBlock = 16;
 
+// Vectors of 16 bytes, which every processor of interest has: the compiler's own, so that there is
+// one source for all of them.
+template <class T>
+struct VectorOf {
+  typedef T Type __attribute__((vector_size(16)));
+};
+template <class T>
+using Vector = typename VectorOf<T>::Type;
+template <class T>
+inline constexpr int kLanes = 16 / static_cast<int>(sizeof(T));
+
+template <class T>
+Vector<T> Load(const T* p) {
+  Vector<T> v;
+  std::memcpy(&v, p, sizeof(v));
+  return v;
+}
+template <class T>
+void Store(T* p, Vector<T> v) {
+  std::memcpy(p, &v, sizeof(v));
+}
+
+// low, high = a0 b0 a1 b1 ...
+template <class T, size_t... kI>
+void Zip(Vector<T> a, Vector<T> b, Vector<T>& low, Vector<T>& high, std::index_sequence<kI...>) {
+  constexpr int n = kLanes<T>;
+  low = __builtin_shufflevector(a, b, (kI / 2 + kI % 2 * n)...);
+  high = __builtin_shufflevector(a, b, (n / 2 + kI / 2 + kI % 2 * n)...);
+}
+template <class T>
+void Zip(Vector<T> a, Vector<T> b, Vector<T>& low, Vector<T>& high) {
+  Zip<T>(a, b, low, high, std::make_index_sequence<kLanes<T>>());
+}
+
+// a0 a2 ... b0 b2 ...
+template <class T, size_t... kI>
+Vector<T> Evens(Vector<T> a, Vector<T> b, std::index_sequence<kI...>) {
+  return __builtin_shufflevector(a, b, (2 * kI)...);
+}
+
 template <class T>
 void CopyRow(const T* src, int64_t src_stride, T* dst, int64_t dst_stride, int64_t n) {
   if (dst_stride == 1 && src_stride == 1) {
@@ -19,31 +60,72 @@ void CopyRow(const T* src, int64_t src_stride, T* dst, int64_t dst_stride, int64
   } else if (dst_stride == 1 && src_stride == 0) {
     std::fill_n(dst, n, *src);
   } else {
-    for (int64_t i = 0; i < n; ++i) dst[i * dst_stride] = src[i * src_stride];
+    int64_t i = 0;
+    if (dst_stride == 1 && src_stride == 2) {
+      constexpr int kN = kLanes<T>;  // the last load must end before the element after the last
+      for (; i + kN < n; i += kN)
+        Store(dst + i,
+              Evens<T>(Load(src + 2 * i), Load(src + 2 * i + kN), std::make_index_sequence<kN>()));
+    }
+    for (; i < n; ++i) dst[i * dst_stride] = src[i * src_stride];
   }
+}
+
+// dst[i * di + j] = src[i + j * sj], i, j < kLanes: rows k and k + n/2 zipped, log2(n) times.
+template <class T>
+void TransposeTile(const T* src, int64_t sj, T* dst, int64_t di) {
+  constexpr int kN = kLanes<T>;
+  Vector<T> v[kN], zipped[kN];
+#pragma GCC unroll 16
+  for (int j = 0; j < kN; ++j) v[j] = Load(src + j * sj);
+#pragma GCC unroll 4
+  for (int done = 1; done < kN; done *= 2) {
+#pragma GCC unroll 8
+    for (int k = 0; k < kN / 2; ++k) Zip<T>(v[k], v[k + kN / 2], zipped[2 * k], zipped[2 * k + 1]);
+#pragma GCC unroll 16
+    for (int k = 0; k < kN; ++k) v[k] = zipped[k];
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kN; ++i) Store(dst + i * di, v[i]);
 }
 
 // TransposeBlocks for a few columns: what a shuffle of two to four groups is.
 template <int kCols, class T>
 void Interleave(const T* src, int64_t sj, T* dst, int64_t di, int64_t rows) {
-  for (int64_t i = 0; i < rows; ++i)
+  int64_t i = 0;
+  if (kCols == 2 && di == 2) {
+    constexpr int kN = kLanes<T>;
+    for (; i + kN <= rows; i += kN) {
+      Vector<T> low, high;
+      Zip<T>(Load(src + i), Load(src + i + sj), low, high);
+      Store(dst + 2 * i, low);
+      Store(dst + 2 * i + kN, high);
+    }
+  }
+  for (; i < rows; ++i)
     for (int j = 0; j < kCols; ++j) dst[i * di + j] = src[i + j * sj];
 }
 
 // dst[i * di + j] = src[i + j * sj], i < rows, j < cols.
 template <class T>
 void TransposeBlocks(const T* src, int64_t sj, T* dst, int64_t di, int64_t rows, int64_t cols) {
-  switch (cols) {
-    case 2: return Interleave<2>(src, sj, dst, di, rows);
-    case 3: return Interleave<3>(src, sj, dst, di, rows);
-    case 4: return Interleave<4>(src, sj, dst, di, rows);
-    default: break;
-  }
+  constexpr int kN = kLanes<T>;
+  if (cols == 2) return Interleave<2>(src, sj, dst, di, rows);
+  if (cols == 3) return Interleave<3>(src, sj, dst, di, rows);
+  if (cols == 4 && kN > 4) return Interleave<4>(src, sj, dst, di, rows);
   for (int64_t i0 = 0; i0 < rows; i0 += kBlock) {
     const int64_t i1 = std::min(rows, i0 + kBlock);
+    const int64_t i_tiles = i0 + (i1 - i0) / kN * kN;
     for (int64_t j0 = 0; j0 < cols; j0 += kBlock) {
       const int64_t j1 = std::min(cols, j0 + kBlock);
-      for (int64_t i = i0; i < i1; ++i)
+      const int64_t j_tiles = j0 + (j1 - j0) / kN * kN;
+      for (int64_t i = i0; i < i_tiles; i += kN) {
+        for (int64_t j = j0; j < j_tiles; j += kN)
+          TransposeTile(src + i + j * sj, sj, dst + i * di + j, di);
+        for (int64_t k = i; k < i + kN; ++k)
+          for (int64_t j = j_tiles; j < j1; ++j) dst[k * di + j] = src[k + j * sj];
+      }
+      for (int64_t i = i_tiles; i < i1; ++i)
         for (int64_t j = j0; j < j1; ++j) dst[i * di + j] = src[i + j * sj];
     }
   }
