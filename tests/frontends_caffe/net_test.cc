@@ -55,6 +55,25 @@ TEST(Net, InputShapesMayBeReplaced) {
               HasSubstr("'other', which the net lacks"));
 }
 
+TEST(Net, DeclaredForOneWindow) {
+  const std::string net = InputText("x", {1, 1, 4, 4}) + R"(
+    layer { name: "a" type: "Pooling" bottom: "x" top: "a" pooling_param { kernel_size: 2
+            stride: 2 } }
+    layer { name: "b" type: "Pooling" bottom: "a" top: "b" pooling_param { kernel_size: 2 } })";
+  Graph g = Import(net);
+  EXPECT_EQ(g.value(g.inputs()[0]).type.ToString(), "float32[1,1,x_height,x_width]");
+  EXPECT_EQ(g.metadata["declared_shape.x"], "[1,1,4,4]");
+  EXPECT_EQ(RunGraph(g, {Count({1, 1, 4, 4})})[0].dims(), (Dims{1, 1, 1, 1}));
+  EXPECT_EQ(RunGraph(g, {Count({1, 1, 8, 6})})[0].dims(), (Dims{1, 1, 3, 2}));
+  // Given sizes are kept, as are those of a net that ends in one pixel for any input.
+  CaffeOptions options;
+  options.input_shapes["x"] = Shape{1, 1, 4, 4};
+  g = Import(net, {}, options);
+  EXPECT_EQ(g.value(g.inputs()[0]).type.ToString(), "float32[1,1,4,4]");
+  g = Import(OneLayer("Pooling", "pooling_param { global_pooling: true }", {{1, 1, 4, 4}}));
+  EXPECT_EQ(g.value(g.inputs()[0]).type.ToString(), "float32[1,1,4,4]");
+}
+
 TEST(Net, V1LayersMeanTheSameAsV2) {
   const std::string v1 = R"(input: "x" input_dim: 1 input_dim: 2 input_dim: 4 input_dim: 4
     layers { name: "c" type: CONVOLUTION bottom: "x" top: "c" blobs_lr: 1 weight_decay: 0
@@ -178,7 +197,7 @@ TEST(Net, TrainingIsLeftOut) {
   Graph g = Import(R"(
     layer { name: "data" type: "Data" top: "data" top: "label"
             data_param { batch_size: 2 source: "lmdb" }
-            transform_param { crop_size: 3 mean_value: 104 mean_value: 117 mean_value: 123
+            transform_param { crop_size: 4 mean_value: 104 mean_value: 117 mean_value: 123
                               scale: 0.5 mirror: true } }
     layer { name: "pool" type: "Pooling" bottom: "data" top: "pool"
             pooling_param { pool: AVE kernel_size: 3 } }
@@ -188,7 +207,7 @@ TEST(Net, TrainingIsLeftOut) {
                    {}, options);
   EXPECT_THAT(OutputNames(g), ElementsAre("pool"));
   ASSERT_EQ(g.inputs().size(), 1u);
-  EXPECT_EQ(SizesOf(g, "data"), (Dims{2, 3, 3, 3}));
+  EXPECT_EQ(SizesOf(g, "data"), (Dims{2, 3, 4, 4}));
   EXPECT_EQ(g.metadata["preprocessing.data"], "mean 104, 117, 123; scale 0.5");
   EXPECT_THAT(notes, ElementsAre(AllOf(HasSubstr("'accuracy' (Accuracy)"), HasSubstr("'loss'"),
                                        HasSubstr("'sum' (Eltwise)")),

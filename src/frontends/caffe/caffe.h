@@ -22,8 +22,10 @@ struct CaffeOptions {
 
 // Reads a Caffe net as it is in its TEST phase, in the form of any version but the first (V0).
 // Inputs are called as in the prototxt; the outputs are the tops that nothing reads, in the order
-// of the file, called by their blobs. `caffemodel`: the file with the weights, empty if there is
-// none, which suits nets without weights alone.
+// of the file, called by their blobs. Sizes are those that the prototxt declares; but where every
+// output is a map of a single pixel that grows with the input (a net declared for one window that
+// is to slide over images), height and width stay free unless input_shapes says more. `caffemodel`:
+// the file with the weights, empty if there is none, which suits nets without weights alone.
 // Errors: kNotFound, kIo; kInvalidModel for broken files (text with line and column), for layers
 // without weights and for shapes that don't fit, naming layer, blob and sizes; kUnsupported lists
 // every layer that has no translation at once.
