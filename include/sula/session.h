@@ -51,6 +51,8 @@ struct NodeReport {
   std::vector<int> producers;  // by input: the command that wrote it, as index into
                                // PlanReport::nodes; -1: a graph input, a constant or absent
   std::string backend, kernel, detail;  // chosen; kernel is "alias" for a free reinterpretation,
+                                        // "merged" for movement that is part of later copies (of
+                                        // kernel "copy" or, of several boxes, "move"),
                                         // "dynamic" for a node whose sizes only the run tells
   double seconds = 0;                   // estimate of the kernel alone
   double flops = 0, bytes = 0;
