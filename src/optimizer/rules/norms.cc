@@ -7,6 +7,7 @@
 #include "ops/norm.h"
 #include "ops/reduce.h"
 #include "ops/shape_ops.h"
+#include "ops/softmax.h"
 #include "optimizer/match.h"
 #include "optimizer/match_arithmetic.h"
 #include "optimizer/rules/rules.h"
@@ -18,15 +19,16 @@ using Axes = std::vector<int>;  // sorted
 
 constexpr int64_t kMaxParameters = 1 << 20;
 
-// ---- means
+// ---- reductions
 
-// v = the mean of x over axes, which stay with size 1.
-struct Mean {
-  ValueId x;
+// v = factor * the node's reduction of its x over axes, which stay with size 1.
+struct Reduction {
+  const Node* node;
   Axes axes;
+  double factor = 1;
 };
 
-// The axes that a reduction node goes over, all of known size if it is a sum.
+// The axes that a reduction node goes over; nothing if the input that says so is not constant.
 std::optional<Axes> AxesOf(const Graph& g, const Node& node, int rank) {
   std::vector<int64_t> given = node.As<ReduceParams>().axes;
   if (node.HasInput(1)) {
@@ -42,43 +44,55 @@ std::optional<Axes> AxesOf(const Graph& g, const Node& node, int rank) {
   return axes;
 }
 
+constexpr const OpDef* kReductions[] = {&op::kReduceMean, &op::kReduceSum, &op::kReduceMax};
+
 // Reshapes and products with numbers may stand between the reduction and v.
-std::optional<Mean> AsMean(const Graph& g, ValueId v) {
-  double factor = 1;
+std::optional<Reduction> AsReduction(const Graph& g, ValueId v) {
+  Reduction r;
   ValueId u = v;
   for (;;) {
     const NodeId id = u == kNoValue ? kNoNode : g.value(u).producer;
     if (id == kNoNode) return std::nullopt;
-    const Node& node = g.node(id);
-    if (node.Is(op::kReshape) || node.Is(op::kUnsqueeze) || node.Is(op::kSqueeze)) {
-      u = node.inputs[0];
+    r.node = &g.node(id);
+    if (r.node->Is(op::kReshape) || r.node->Is(op::kUnsqueeze) || r.node->Is(op::kSqueeze)) {
+      u = r.node->inputs[0];
     } else if (const auto scaled = AsScaled(g, u)) {
-      factor *= scaled->c;
+      r.factor *= scaled->c;
       u = scaled->x;
     } else {
       break;
     }
   }
-  const Node& node = g.node(g.value(u).producer);
-  if (!node.Is(op::kReduceMean) && !node.Is(op::kReduceSum)) return std::nullopt;
-  const Shape *x = ShapeOf(g, node.inputs[0]), *result = ShapeOf(g, v);
+  if (std::ranges::count(kReductions, r.node->op) == 0) return std::nullopt;
+  const Shape *x = ShapeOf(g, r.node->inputs[0]), *result = ShapeOf(g, v);
   if (!x || !result) return std::nullopt;
-  std::optional<Axes> axes = AxesOf(g, node, x->rank());
+  std::optional<Axes> axes = AxesOf(g, *r.node, x->rank());
   if (!axes || axes->empty()) return std::nullopt;
   Shape kept = *x;
-  Dim count = 1;
-  for (int axis : *axes) {
-    count = count * kept[axis];
-    kept[axis] = 1;
-  }
+  for (int axis : *axes) kept[axis] = 1;
   if (*result != kept) return std::nullopt;
-  if (node.Is(op::kReduceSum)) {
+  r.axes = *std::move(axes);
+  return r;
+}
+
+// v = the mean of x over axes, which stay with size 1.
+struct Mean {
+  ValueId x;
+  Axes axes;
+};
+std::optional<Mean> AsMean(const Graph& g, ValueId v) {
+  std::optional<Reduction> r = AsReduction(g, v);
+  if (!r) return std::nullopt;
+  const ValueId x = r->node->inputs[0];
+  if (r->node->Is(op::kReduceSum)) {
+    Dim count = 1;
+    for (int axis : r->axes) count = count * (*ShapeOf(g, x))[axis];
     const auto n = count.TryValue();
-    if (!n || *n < 1 || !NearlyEqual(factor * static_cast<double>(*n), 1)) return std::nullopt;
-  } else if (factor != 1) {
+    if (!n || *n < 1 || !NearlyEqual(r->factor * static_cast<double>(*n), 1)) return std::nullopt;
+  } else if (!r->node->Is(op::kReduceMean) || r->factor != 1) {
     return std::nullopt;
   }
-  return Mean{node.inputs[0], *std::move(axes)};
+  return Mean{x, std::move(r->axes)};
 }
 
 // v = u^2; its u.
@@ -373,6 +387,33 @@ std::optional<Patch> RecogniseGroupNorm(const Graph& g, const UseIndex& uses, No
   return patch;
 }
 
+// ---- exp(x - max(x)) / sum(exp(x - max(x)))
+
+// The one axis along which v is the reduction of x by an operator.
+std::optional<int> ReducedAlong(const Graph& g, ValueId v, const OpDef& op, ValueId x) {
+  const auto r = AsReduction(g, v);
+  if (!r || !r->node->Is(op) || r->node->inputs[0] != x || r->factor != 1 || r->axes.size() != 1)
+    return std::nullopt;
+  return r->axes[0];
+}
+
+std::optional<Patch> RecogniseSoftmax(const Graph& g, const UseIndex& uses, NodeId id) {
+  const Node& node = g.node(id);
+  const ValueId y = node.outputs[0];
+  const auto quotient = OperandsOf(g, y, op::kDiv);
+  const auto exponent = quotient ? OperandOf(g, quotient->a, op::kExp) : std::nullopt;
+  if (!exponent || uses.Count(quotient->b) != 1) return std::nullopt;
+  const auto axis = ReducedAlong(g, quotient->b, op::kReduceSum, quotient->a);
+  const auto shifted = OperandsOf(g, *exponent, op::kSub);
+  if (!axis || !shifted || ReducedAlong(g, shifted->b, op::kReduceMax, shifted->a) != axis ||
+      !IsNormalisable(g, shifted->a, y))
+    return std::nullopt;
+  Patch patch(g);
+  patch.Replace(
+      y, patch.AddNode(op::kSoftmax, Params::Of(SoftmaxParams{*axis}), {shifted->a}, node.name));
+  return patch;
+}
+
 // ---- norm(x, scale, bias) * c, norm(x, scale, bias) + c
 
 // f of two constants of the same sizes, or one of which has one element.
@@ -449,6 +490,7 @@ std::optional<Patch> FoldAffineIntoNorm(const Graph& g, const UseIndex& uses, No
 constexpr const OpDef* kNormRoots[] = {&op::kMul, &op::kDiv, &op::kAdd};
 constexpr const OpDef* kProducts[] = {&op::kMul, &op::kDiv};
 constexpr const OpDef* kReshapes[] = {&op::kReshape};
+constexpr const OpDef* kQuotients[] = {&op::kDiv};
 constexpr const OpDef* kAffine[] = {&op::kMul, &op::kAdd};
 
 }  // namespace
@@ -467,6 +509,9 @@ constinit const Rule kRecogniseGroupNorm = {
     "InstanceNormalization of x reshaped to [N, groups, ...], reshaped back -> "
     "GroupNormalization(x)",
     kReshapes, RecogniseGroupNorm};
+constinit const Rule kRecogniseSoftmax = {
+    "recognise-softmax", "exp(x - max(x)) / sum(exp(x - max(x))) along an axis -> Softmax(x)",
+    kQuotients, RecogniseSoftmax};
 constinit const Rule kFoldAffineIntoNorm = {
     "fold-affine-into-norm",
     "Mul, Add by constants of LayerNormalization(x, s, b), Instance-, Group- and RMSNormalization "

@@ -72,7 +72,12 @@ Patch ClampInstead(const Graph& g, const Node& node, const Clamp& clamp) {
 
 std::optional<Patch> MinMaxToClip(const Graph& g, const UseIndex&, NodeId id) {
   const std::optional<Clamp> clamp = AsClamp(g, id);
-  if (!clamp || (clamp->low == -kInfinity && clamp->high == kInfinity)) return std::nullopt;
+  if (!clamp) return std::nullopt;
+  if (clamp->low == -kInfinity && clamp->high == kInfinity) {
+    Patch patch(g);
+    patch.Replace(g.node(id).outputs[0], clamp->x);
+    return patch;
+  }
   return ClampInstead(g, g.node(id), *clamp);
 }
 
@@ -182,9 +187,9 @@ constexpr const OpDef* kSums[] = {&op::kAdd, &op::kSub};
 
 }  // namespace
 
-constinit const Rule kMinMaxToClip = {"min-max-to-clip",
-                                      "Max(x, c) -> Clip(x, min=c), or Relu where c = 0; Min alike",
-                                      kMinMax, MinMaxToClip};
+constinit const Rule kMinMaxToClip = {
+    "min-max-to-clip", "Max(x, c) -> Clip(x, min=c), Relu where c = 0, x where c = -inf; Min alike",
+    kMinMax, MinMaxToClip};
 constinit const Rule kMergeClips = {"merge-clips",
                                     "Clip(Clip(x)) -> Clip(x) with bounds for both; Relu alike",
                                     kClamps, MergeClips};

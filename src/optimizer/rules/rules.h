@@ -37,7 +37,8 @@ extern const Rule kRecogniseActivation, kPReluToLeakyRelu;
 // piecewise.cc: those of straight pieces
 extern const Rule kMinMaxToClip, kMergeClips, kMaxToLeakyRelu, kRecognisePRelu;
 // norms.cc: normalisations that exporters spell out
-extern const Rule kRecogniseNorm, kRecogniseRmsNorm, kRecogniseGroupNorm, kFoldAffineIntoNorm;
+extern const Rule kRecogniseNorm, kRecogniseRmsNorm, kRecogniseGroupNorm, kRecogniseSoftmax,
+    kFoldAffineIntoNorm;
 // epilogues.cc
 extern const Rule kFuseResidual, kFuseActivation;
 
