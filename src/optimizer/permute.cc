@@ -263,6 +263,52 @@ Plan PlanUnsqueeze(const Graph& g, const Node& node, const Perm& perm) {
   return OneToOne(node, perm, out);
 }
 
+// A Reshape that only adds and drops axes of size 1, on the source: its result has the other axes
+// in the source's order, then the new ones. Nothing for other ones.
+struct MovedReshape {
+  Shape source, result;
+  Perm perm;  // of the result
+};
+std::optional<MovedReshape> MoveReshape(const Graph& g, const Node& node, const Perm& perm) {
+  const Shape *in = ShapeOf(g, node.inputs[0]), *out = ShapeOf(g, node.outputs[0]);
+  if (!in || !out || in->rank() != Rank(perm)) return std::nullopt;
+  const auto kept = [](const Shape& shape) {
+    std::vector<int> axes;
+    for (int i = 0; i < shape.rank(); ++i)
+      if (shape[i] != Dim(1)) axes.push_back(i);
+    return axes;
+  };
+  const std::vector<int> before = kept(*in), after = kept(*out);
+  if (before.size() != after.size()) return std::nullopt;
+  for (size_t i = 0; i < before.size(); ++i)
+    if ((*in)[before[i]] != (*out)[after[i]]) return std::nullopt;
+  std::vector<Dim> source(perm.size()), result;
+  for (int i = 0; i < Rank(perm); ++i) source[perm[i]] = (*in)[i];
+  MovedReshape moved;
+  moved.source = Shape(std::move(source));
+  moved.perm.assign(out->rank(), -1);
+  for (int axis = 0; axis < Rank(perm); ++axis) {
+    for (size_t i = 0; i < before.size(); ++i) {
+      if (perm[before[i]] != axis) continue;
+      moved.perm[after[i]] = static_cast<int>(result.size());
+      result.push_back(moved.source[axis]);
+    }
+  }
+  for (int& axis : moved.perm) {
+    if (axis >= 0) continue;
+    axis = static_cast<int>(result.size());
+    result.push_back(1);
+  }
+  moved.result = Shape(std::move(result));
+  return moved;
+}
+
+Plan PlanReshape(const Graph& g, const Node& node, const Perm& perm) {
+  const std::optional<MovedReshape> moved = MoveReshape(g, node, perm);
+  if (!moved || !ReshapeTarget(moved->source, moved->result)) return std::nullopt;
+  return OneToOne(node, perm, moved->perm);
+}
+
 Plan PlanGather(const Graph& g, const Node& node, const Perm& perm) {
   const Shape* indices = ShapeOf(g, node.inputs[1]);
   const std::optional<int> axis = SourceAxis(node.As<AxisParams>().axis, perm);
@@ -305,6 +351,7 @@ Plan MakePlan(const Graph& g, const Node& node, const Perm& perm) {
   if (node.Is(op::kTopK)) return PlanAlongAxis(node, node.As<TopKParams>().axis, perm);
   if (node.Is(op::kSqueeze)) return PlanSqueeze(g, node, perm);
   if (node.Is(op::kUnsqueeze)) return PlanUnsqueeze(g, node, perm);
+  if (node.Is(op::kReshape)) return PlanReshape(g, node, perm);
   if (node.Is(op::kGather)) return PlanGather(g, node, perm);
   if (node.Is(op::kTile) && HasListPerAxis(g, node, 1, perm)) return OneToOne(node, perm, perm);
   if (node.Is(op::kExpand) && HasListPerAxis(g, node, 1, perm)) return OneToOne(node, perm, perm);
@@ -316,7 +363,8 @@ Plan MakePlan(const Graph& g, const Node& node, const Perm& perm) {
 bool KeepsAxes(const Graph& g, const Node& node) {
   const Shape *in = ShapeOf(g, node.inputs[0]), *out = ShapeOf(g, node.outputs[0]);
   if (!in || !out || in->rank() != out->rank()) return IsPermutableElementwise(node) && out;
-  return !node.Is(op::kShape) && !node.Is(op::kUnsqueeze) && !node.Is(op::kSqueeze);
+  return !node.Is(op::kShape) && !node.Is(op::kUnsqueeze) && !node.Is(op::kSqueeze) &&
+         !node.Is(op::kReshape);
 }
 
 }  // namespace
@@ -435,6 +483,10 @@ std::vector<ValueId> AddPermuted(const Graph& g, const Node& node, const Permute
     std::vector<int64_t> axes(IntsInput(g, node, 1)->size());
     std::iota(axes.begin(), axes.end(), Rank(perm));
     inputs[1] = ints("axes", axes);
+  } else if (node.Is(op::kReshape)) {
+    const MovedReshape moved = *MoveReshape(g, node, perm);
+    params = Params::Of(ReshapeParams{});
+    inputs[1] = ints("shape", *ReshapeTarget(moved.source, moved.result));
   } else if (node.Is(op::kGather)) {
     params = WithAxis<AxisParams>(node, perm);
   } else if (node.Is(op::kTile)) {

@@ -73,7 +73,7 @@ class Generator {
     Graph trial = g_;
     const NodeId id = trial.AddNode(op, std::move(params), std::move(inputs), outputs);
     if (!InferShapes(trial).ok()) return kFailed;
-    for (const int64_t n : {1, 3}) {
+    for (const int64_t n : {1, 2, 3}) {
       Graph concrete = trial;
       const std::map<std::string, Shape> shapes = {{"x", {n, 4, 5, 5}}, {"z", {n, 4, 5, 5}}};
       if (trial.value(trial.inputs()[0]).type.shape->IsConcrete()) break;

@@ -9,7 +9,7 @@
 namespace sula::test {
 
 // The same graph for a seed on every machine. Inputs "x" and "z" are float32[N,4,5,5] with N a
-// symbol or 2. It runs with N from 1 to 4, and without errors whatever the numbers.
+// symbol or 2. It runs with N from 1 to 3, and without errors whatever the numbers.
 Graph RandomGraph(uint64_t seed);
 
 // Inputs for it, N bound to `batch`.

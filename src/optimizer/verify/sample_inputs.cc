@@ -72,7 +72,9 @@ std::vector<SampleKind> SampleKinds(const Graph& graph) {
              {1, {16}},
              {1, {64}},
              {1, {224, 256}},
-             {1, {512}}};
+             {1, {512}},
+             {1, {512, 1}},
+             {1, {256, 1}}};
   } else if (!symbols.first.empty()) {
     sizes = {{2}, {3}, {1}};
   }

@@ -82,6 +82,26 @@ TEST_F(ApiConvert, OptimizesAndReports) {
   EXPECT_THAT(text, HasSubstr("float32[5,3,4,4]"));
 }
 
+TEST_F(ApiConvert, VerifiesIfAsked) {
+  const std::string file = WriteModel(kNet);
+  ConvertOptions options{.verify = true, .verify_seed = 5};
+  bool told = false;
+  options.on_progress = [&](const ConvertProgress& p) {
+    told |= p.stage == ConvertProgress::Stage::kVerifying;
+  };
+  ConvertSummary summary;
+  ASSERT_TRUE(ConvertInMemory({&file, 1}, options, &summary));
+  EXPECT_TRUE(told);
+  int64_t applied = 0;
+  for (const auto& [rule, count] : summary.rules) applied += count;
+  ASSERT_TRUE(summary.verified.has_value());
+  EXPECT_EQ(summary.verified->changes, applied);
+  EXPECT_EQ(summary.verified->seed, 5u);
+  EXPECT_THAT(summary.verified->inputs, HasSubstr("x float32[2,2,4,4]"));
+  ASSERT_TRUE(ConvertInMemory({&file, 1}, {}, &summary));
+  EXPECT_FALSE(summary.verified.has_value());
+}
+
 TEST_F(ApiConvert, StopsWhereAskedAndDisables) {
   const std::string file = WriteModel(kNet);
   ConvertSummary summary;
