@@ -49,6 +49,43 @@ TEST(If, TakesOneBody) {
                                Tensor::From<float>({4}, {1, 2, 10, 20})));
 }
 
+// A body for maps of 5 axes beside one for 4: sizes decide which runs, and say so only when they
+// are known. The other need not make sense then.
+TEST(If, InferAllowsABodyThatCanNeverRun) {
+  Graph g = Parse(R"(graph "g" {
+    input %c: bool[]
+    input %x: float32[N,M]
+    const %w: float32[3,2] = random(1)
+    const %v: float32[4,2] = random(2)
+    %p = If(%c, %x, %w, %x, %v) "if" {
+      graph "three" { captures %x, %w  input %a: float32[N,M]  input %b: float32[3,2]
+        %m = MatMul(%a, %b) "m3"
+        output %m }
+      graph "four" { captures %x, %v  input %a: float32[N,M]  input %b: float32[4,2]
+        %m = MatMul(%a, %b) "m4"
+        %n = Neg(%m) "n4"
+        output %n }
+    }
+    output %p
+  })");
+  for (const int64_t m : {3, 4}) {
+    Graph concrete = g;
+    const std::map<std::string, Shape> shapes = {{"x", {5, m}}};
+    const Status s = InferShapes(concrete, &shapes);
+    ASSERT_TRUE(s.ok()) << s.ToString();
+    EXPECT_EQ(TypeOf(concrete, 0), "float32[5,2]");
+    const auto y = EvaluateGraph(
+        concrete, std::vector<Tensor>{Tensor::Scalar(m == 3), Tensor(DType::kFloat32, {5, m})});
+    EXPECT_TRUE(y.has_value()) << y.error().ToString();
+    const auto wrong = EvaluateGraph(
+        concrete, std::vector<Tensor>{Tensor::Scalar(m == 4), Tensor(DType::kFloat32, {5, m})});
+    EXPECT_FALSE(wrong.has_value());
+  }
+  const std::map<std::string, Shape> neither = {{"x", {5, 6}}};
+  const Status s = InferShapes(g, &neither);
+  EXPECT_THAT(s.ToString(), HasSubstr("in subgraph 'three'"));
+}
+
 TEST(If, InferCoversBothBodies) {
   const Graph g = Parse(kIfText);
   EXPECT_EQ(TypeOf(g, 0), "float32[N]");
