@@ -73,7 +73,12 @@ void PrintMemory(const PlanReport& report) {
                                static_cast<double>(report.arena_bytes) / report.lower_bound_bytes)
                  : ""});
   table.Row({"largest workspace", FormatBytes(workspace), "of one node, within the first"});
-  table.Row({"weights", FormatBytes(report.constant_bytes), "packed weights and constants kept"});
+  table.Row({"weights", FormatBytes(report.constant_bytes),
+             report.borrowed_bytes > 0 ? fmt::format("{} of them read where the model has them",
+                                                     FormatBytes(report.borrowed_bytes))
+                                       : "packed weights and constants kept"});
+  table.Row({"inputs and outputs", FormatBytes(report.port_bytes), "the session's own"});
+  table.Row({"in all", FormatBytes(report.total_bytes), "what a run touches"});
   table.Print();
 }
 

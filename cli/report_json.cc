@@ -47,6 +47,9 @@ Json ToJson(const PlanReport& report) {
   j["arena_bytes"] = report.arena_bytes;
   j["lower_bound_bytes"] = report.lower_bound_bytes;
   j["constant_bytes"] = report.constant_bytes;
+  j["borrowed_bytes"] = report.borrowed_bytes;
+  j["port_bytes"] = report.port_bytes;
+  j["total_bytes"] = report.total_bytes;
   j["nodes"] = Json::array();
   for (const NodeReport& n : report.nodes) j["nodes"].push_back(ToJson(n));
   j["placements"] = Json::array();

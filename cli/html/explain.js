@@ -20,6 +20,7 @@ function showSummary() {
     card("rate", rates ? (rates * 1e-9).toFixed(1) + "\u202fGFLOP/s" : "–", peakFlops && rates ? `${percent(rates, peakFlops)} of the peak, ${(peakFlops * 1e-9).toFixed(0)} GFLOP/s` : "float32"),
     card("activations", bytes(data.arena_bytes), `${ratio.toFixed(2)} × the lower bound, ${bytes(data.lower_bound_bytes)}`, ratio <= 1.05 ? "good" : "warn"),
     card("weights, packed", bytes(data.constant_bytes), `${count(model.parameters)} parameters, ${bytes(model.parameter_bytes)} in the file`),
+    card("memory in all", bytes(data.total_bytes), `activations, weights, ${bytes(data.port_bytes)} for inputs and outputs`),
     card("multiply-adds", count(model.multiply_adds), model.uncounted_nodes ? `and ${plural(model.uncounted_nodes, "node")} of unknown size` : `${count(totalTime > 0 ? 1 / totalTime : 0)} runs a second`),
     card("commands", String(commands.length - free), `${plural(free, "view")} for free, ${plural(copies, "layout copy").replace("copys", "copies")}`));
 }
