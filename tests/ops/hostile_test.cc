@@ -3,10 +3,12 @@
 #include <limits>
 
 #include "ops/conv.h"
+#include "ops/detection.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/pool.h"
 #include "ops/quant.h"
+#include "ops/recurrent.h"
 #include "ops/resize.h"
 #include "ops/run_op.h"
 #include "ops/softmax.h"
@@ -105,6 +107,19 @@ TEST(Hostile, InferenceAnswers) {
     infer(op::kResize, Params::Of(resize), {x, std::nullopt, F32({count})},
           {std::nullopt, std::nullopt, scales});
     infer(op::kGridSample, {}, {x, w});
+    LstmParams lstm;
+    lstm.direction = static_cast<Direction>(r.Below(3)), lstm.batch_first = r.Below(2);
+    lstm.clip = static_cast<float>(r.Number()), lstm.alpha.assign(r.Below(3) * 3, 1.0f);
+    infer(op::kLstm, Params::Of(lstm), {F32(r.AnyShape(3)), F32(r.AnyShape(3)), w});
+    PriorBoxParams prior;
+    prior.min_sizes = {static_cast<float>(r.Number())}, prior.variances = {1};
+    const TensorType pair = {DType::kInt64, Shape{2}};
+    infer(op::kPriorBox, Params::Of(prior), {pair, pair},
+          {Tensor::FromInts({r.Size(), r.Size()}), Tensor::FromInts({r.Number(), 1})});
+    DetectionOutputParams detection;
+    detection.num_classes = r.Number(), detection.share_location = r.Below(2);
+    infer(op::kDetectionOutput, Params::Of(detection),
+          {F32(r.AnyShape(2)), F32(r.AnyShape(2)), F32({1, 2, r.Size()})});
   }
   // The generator makes both kinds.
   EXPECT_GT(answers, 4000);
