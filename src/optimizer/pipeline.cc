@@ -28,7 +28,9 @@ std::span<const Stage> DefaultPipeline() {
       {{},
        {&kMergeTransposes, &kSinkTranspose, &kMoveTransposes, &kMatMulToConv,
         &kFoldTransposeIntoMatMul}},
-      {{}, {&kTransposeToReshape, &kMergeReshapes, &kRemoveNoOpShape, &kMeanToGlobalPool}},
+      {{},
+       {&kTransposeToReshape, &kMergeReshapes, &kRemoveNoOpShape, &kReduceToGlobalPool,
+        &kPoolToGlobalPool}},
       // Weights: what follows a convolution, then what comes before it.
       {{},
        {&kConvToScale, &kFoldAffineIntoWeights, &kMergeIntoGroups, &kDilateConv, &kFoldPadIntoConv,

@@ -56,7 +56,7 @@ std::optional<Patch> TransposeToReshape(const Graph& g, const UseIndex&, NodeId 
   return ReshapeInstead(g, node.inputs[0], node.outputs[0]);
 }
 
-std::optional<Patch> MeanToGlobalPool(const Graph& g, const UseIndex&, NodeId id) {
+std::optional<Patch> ReduceToGlobalPool(const Graph& g, const UseIndex&, NodeId id) {
   const Node& node = g.node(id);
   const auto& params = node.As<ReduceParams>();
   const Shape* in = ShapeOf(g, node.inputs[0]);
@@ -73,23 +73,43 @@ std::optional<Patch> MeanToGlobalPool(const Graph& g, const UseIndex&, NodeId id
   std::vector<int64_t> spatial(in->rank() - 2);
   std::iota(spatial.begin(), spatial.end(), 2);
   if (axes != spatial || !IsFloat(g.value(node.inputs[0]).type.dtype)) return std::nullopt;
+  const OpDef& pool = node.Is(op::kReduceMean) ? op::kGlobalAveragePool : op::kGlobalMaxPool;
   Patch patch(g);
-  ValueId y = kNoValue;
-  if (params.keepdims) {
-    y = patch.AddNode(op::kGlobalAveragePool, op::kGlobalAveragePool.default_params(),
-                      {node.inputs[0]}, node.name);
-  } else {
-    y = patch.AddNode(op::kGlobalAveragePool, op::kGlobalAveragePool.default_params(),
-                      {node.inputs[0]}, node.name + "/pool");
-    const ValueId squeezed = patch.AddConstant(node.name + "/axes", Tensor::FromInts(spatial));
-    y = patch.AddNode(op::kSqueeze, op::kSqueeze.default_params(), {y, squeezed}, node.name);
+  const std::string& name = node.name;
+  ValueId y = patch.AddNode(pool, pool.default_params(), {node.inputs[0]},
+                            params.keepdims ? name : name + "/pool");
+  if (!params.keepdims) {
+    const ValueId squeezed = patch.AddConstant(name + "/axes", Tensor::FromInts(spatial));
+    y = patch.AddNode(op::kSqueeze, op::kSqueeze.default_params(), {y, squeezed}, name);
   }
   patch.Replace(node.outputs[0], y);
   return patch;
 }
 
+// Every window is the whole map: one output pixel without padding, from a kernel as large as x.
+std::optional<Patch> PoolToGlobalPool(const Graph& g, const UseIndex&, NodeId id) {
+  const Node& node = g.node(id);
+  const auto& params = node.As<PoolParams>();
+  const Shape *in = ShapeOf(g, node.inputs[0]), *out = ShapeOf(g, node.outputs[0]);
+  if (!in || !out || node.HasOutput(1) || in->rank() - 2 != std::ssize(params.kernel))
+    return std::nullopt;
+  const auto is = [](int64_t x) { return [x](int64_t v) { return v == x; }; };
+  const bool no_padding =
+      params.auto_pad == AutoPad::kValid ||
+      (params.auto_pad == AutoPad::kExplicit && std::ranges::all_of(params.pads, is(0)));
+  if (!no_padding || !std::ranges::all_of(params.dilations, is(1))) return std::nullopt;
+  for (int i = 2; i < in->rank(); ++i)
+    if ((*in)[i] != Dim(params.kernel[i - 2]) || (*out)[i] != Dim(1)) return std::nullopt;
+  const OpDef& pool = node.Is(op::kAveragePool) ? op::kGlobalAveragePool : op::kGlobalMaxPool;
+  Patch patch(g);
+  patch.Replace(node.outputs[0],
+                patch.AddNode(pool, pool.default_params(), {node.inputs[0]}, node.name));
+  return patch;
+}
+
 constexpr const OpDef* kTransposes[] = {&op::kTranspose};
-constexpr const OpDef* kMeans[] = {&op::kReduceMean};
+constexpr const OpDef* kReductions[] = {&op::kReduceMean, &op::kReduceMax};
+constexpr const OpDef* kPools[] = {&op::kAveragePool, &op::kMaxPool};
 
 }  // namespace
 
@@ -99,8 +119,14 @@ constinit const Rule kMergeReshapes = {
 constinit const Rule kTransposeToReshape = {
     "transpose-to-reshape", "Transpose(x) that moves only axes of size 1 -> Reshape(x)",
     kTransposes, TransposeToReshape};
-constinit const Rule kMeanToGlobalPool = {
-    "mean-to-global-pool", "ReduceMean(x) over all spatial axes -> GlobalAveragePool(x)", kMeans,
-    MeanToGlobalPool};
+constinit const Rule kReduceToGlobalPool = {
+    "reduce-to-global-pool",
+    "ReduceMean(x) over all spatial axes -> GlobalAveragePool(x); ReduceMax alike", kReductions,
+    ReduceToGlobalPool};
+constinit const Rule kPoolToGlobalPool = {
+    "pool-to-global-pool",
+    "AveragePool(x) with a window of the size of x -> GlobalAveragePool(x); "
+    "MaxPool alike",
+    kPools, PoolToGlobalPool};
 
 }  // namespace sula::rules

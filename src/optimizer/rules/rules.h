@@ -12,7 +12,7 @@ extern const Rule kFoldConstants;
 extern const Rule kRemoveIdentity, kRemoveCast, kMergeCasts, kRemoveNoOpShape, kRemoveNoOpSlice,
     kRemoveNoOpPad, kRemoveNoOpConcat, kRemoveNoOpArithmetic, kRemoveEmptyClip;
 // reshapes.cc
-extern const Rule kMergeReshapes, kTransposeToReshape, kMeanToGlobalPool;
+extern const Rule kMergeReshapes, kTransposeToReshape, kReduceToGlobalPool, kPoolToGlobalPool;
 // transposes.cc
 extern const Rule kMergeTransposes, kFoldTransposeIntoMatMul;
 // move_transposes.cc
