@@ -339,8 +339,10 @@ class Errors(Case):
             self.fails(*command, code=3, says=["NoSuchOperator", "here", "NorThis", "there"])
         self.assertFalse(os.path.exists(self.path("o.sula")))
         for name, data, framework in (("a.tflite", b"\0\0\0\0TFL3", "TFLite"), ("a.pb", b"\x0a", "TensorFlow"),
-                                      ("a.prototxt", b"layer {}", "Caffe"), ("a.pt", b"PK\x03\x04", "TorchScript")):
+                                      ("a.h5", b"\x89HDF", "Keras"), ("a.pt", b"PK\x03\x04", "TorchScript")):
             self.fails("run", self.write(name, data), "--input", self.path("in"), code=3, says=[framework, name])
+        net = self.write("net.prototxt", b"input: 'x' input_shape { dim: 1 } layer { name: 'l' type: 'NoSuchLayer' bottom: 'x' top: 'y' }")
+        self.fails("info", net, code=3, says=["NoSuchLayer", "'l'", "net.prototxt"])
         same = self.write("same.onnx", identity_model("float32", [1]))
         with open(self.path("x.npy"), "wb") as f:
             f.write(b"\x93NUMPY\x01\0" + struct.pack("<H", 54) + b"{'descr': '<c8', 'fortran_order': False, 'shape': (1,)}" + b"\0" * 8)

@@ -125,7 +125,7 @@ TEST_F(ApiConvert, RefusesOtherFormatsByName) {
   for (const auto& [name, text, format] :
        {std::tuple("a.tflite", std::string_view("\0\0\0\0TFL3", 8), "TFLite"),
         std::tuple("b.bin", std::string_view("\0\0\0\0TFL3", 8), "TFLite"),
-        std::tuple("net.prototxt", std::string_view("layer {}"), "Caffe"),
+        std::tuple("net.h5", std::string_view("\x89HDF"), "Keras"),
         std::tuple("net.pb", std::string_view("\x0a"), "TensorFlow"),
         std::tuple("net.pt", std::string_view("PK\3\4"), "TorchScript"),
         std::tuple("net.gguf", std::string_view("GGUF"), "GGUF")}) {
