@@ -135,6 +135,23 @@ TEST(Movement, ValueThatAKernelReadsTooIsMadeOnce) {
   EXPECT_EQ(Commands(made), 3);
 }
 
+TEST(Movement, WhatAKernelReadsIsMadeInItsPlaceInAConcatenation) {
+  const Graph g = ParseOrFail(R"(graph "g" {
+    input %x: float32[2,4,4,4]
+    input %z: float32[3,96]
+    const %w: float32[6,4,1,1] = random(1)
+    const %shape: int64[2] = [2, 96]
+    %a = Conv(%x, %w)
+    %r = Reshape(%a, %shape)
+    %c = Concat(%z, %r) {axis=0}
+    %n = Neg(%r)
+    output %c, %n
+  })");
+  const PlanOnBackends made = ExpectSameAsEvaluate(g);
+  EXPECT_EQ(made.CountKernel("copy"), 2);  // %x to channel-last, %r into %c
+  EXPECT_EQ(made.CountKernel("move"), 1);  // %z
+}
+
 TEST(Movement, ManyReadersShareOneCopy) {
   const Graph g = ParseOrFail(R"(graph "g" {
     input %x: float32[3,4,5]

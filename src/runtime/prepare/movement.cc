@@ -57,7 +57,7 @@ bool Scheduler::AddMovement(NodeId id) {
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     const ValueId v = node.outputs[i];
     if (v == kNoValue) continue;
-    recipes_[v] = Flatten(node, (*lists)[i]);
+    recipes_[v] = Flatten(node, v, (*lists)[i]);
     TryViews(v);
     if (!forms_[v].empty()) continue;
     const auto [layout, assembly] = BestAssembly(v);
@@ -123,7 +123,6 @@ bool Scheduler::ReadThrough(ValueId v) const {
     }
     return parts <= 1;
   }
-  if (IsWanted(v)) return false;
   int64_t elements = 0;
   for (NodeId id : readers_[v]) {
     const Node& node = graph_.node(id);
@@ -136,7 +135,15 @@ bool Scheduler::ReadThrough(ValueId v) const {
   return elements <= kMaxReadThrough * NumElements(DimsOf(v));
 }
 
-std::optional<RegionList> Scheduler::Flatten(const Node& node, const RegionList& list) {
+bool Scheduler::IsView(ValueId y, const Region& region) {
+  if (region.source == Region::kZeros) return false;
+  const std::vector<int>& forms = FormsOf(region.source);
+  return std::any_of(forms.begin(), forms.end(), [&](int form) {
+    return ViewThrough(region, DimsOf(y), s_.forms[form].at).has_value();
+  });
+}
+
+RegionList Scheduler::Flatten(const Node& node, ValueId y, const RegionList& list) {
   RegionList flat;
   for (Region region : list) {
     if (region.source == Region::kZeros) {
@@ -157,6 +164,8 @@ std::optional<RegionList> Scheduler::Flatten(const Node& node, const RegionList&
       fits &= part->axes.size() <= kMaxStridedRank;
       composed.push_back(*std::move(part));
     }
+    // What is made for another reader anyway can be read where it is made.
+    if (fits && IsWanted(v)) fits = composed.size() == 1 && IsView(y, composed[0]);
     fits &= composed.size() <= kFewBoxes ||
             region.num_elements() >= kLeastBox * static_cast<int64_t>(composed.size());
     if (fits) {

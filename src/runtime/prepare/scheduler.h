@@ -73,8 +73,10 @@ class Scheduler {
   // Reshapes that are no boxes: views, of a row-major copy if need be.
   void AddReshape(NodeId id);
   void AddAlias(NodeId id);
-  // The boxes of output `list` with recipes of inputs put in for what has no forms.
-  std::optional<RegionList> Flatten(const Node& node, const RegionList& list);
+  // The boxes of output y, `list`, with recipes of inputs put in for what has no forms.
+  RegionList Flatten(const Node& node, ValueId y, const RegionList& list);
+  // True if y, if made of this region alone, is a view of some form of the region's source.
+  bool IsView(ValueId y, const Region& region);
   // True if somebody other than movement reads v.
   bool IsWanted(ValueId v) const;
   // True if readers of v should read its sources instead.
