@@ -24,12 +24,13 @@ double FromBits(uint16_t bits, int mantissa) {
   return sign * std::ldexp(fraction + (1 << mantissa), exponent - bias - mantissa);
 }
 
-// Sign and magnitude bits as a number that rises with the value: neighbours differ by 1, -0 is 0.
+// How many neighbours lie between two numbers given by sign and magnitude bits.
 template <class Bits>
-double Rank(Bits bits) {
-  constexpr Bits kSign = Bits{1} << (8 * sizeof(Bits) - 1);
-  const double magnitude = static_cast<double>(bits & ~kSign);
-  return bits & kSign ? -magnitude : magnitude;
+double Steps(Bits a, Bits b) {
+  constexpr Bits kSign = static_cast<Bits>(Bits{1} << (8 * sizeof(Bits) - 1));
+  const Bits x = static_cast<Bits>(a & ~kSign), y = static_cast<Bits>(b & ~kSign);
+  if ((a & kSign) != (b & kSign)) return static_cast<double>(x) + static_cast<double>(y);
+  return static_cast<double>(x > y ? x - y : y - x);
 }
 
 // [0,3,1] for a flat index.
@@ -47,20 +48,27 @@ template <class T>
 struct Plain {
   using Element = T;
   static double Value(T x) { return static_cast<double>(x); }
+  static bool Same(T a, T b) { return a == b || (a != a && b != b); }
   static double Ulps(T a, T b) {
     if constexpr (std::is_floating_point_v<T>) {
       using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-      return std::abs(Rank(std::bit_cast<Bits>(a)) - Rank(std::bit_cast<Bits>(b)));
+      return Steps(std::bit_cast<Bits>(a), std::bit_cast<Bits>(b));
     } else {
-      return std::abs(Value(a) - Value(b));
+      const auto x = static_cast<uint64_t>(a), y = static_cast<uint64_t>(b);
+      return static_cast<double>(a > b ? x - y : y - x);
     }
+  }
+  static double Distance(T a, T b) {
+    return std::is_floating_point_v<T> ? std::abs(Value(a) - Value(b)) : Ulps(a, b);
   }
 };
 template <int kMantissa>
 struct Short {
   using Element = uint16_t;
   static double Value(uint16_t x) { return FromBits(x, kMantissa); }
-  static double Ulps(uint16_t a, uint16_t b) { return std::abs(Rank(a) - Rank(b)); }
+  static bool Same(uint16_t a, uint16_t b) { return Plain<double>::Same(Value(a), Value(b)); }
+  static double Ulps(uint16_t a, uint16_t b) { return Steps(a, b); }
+  static double Distance(uint16_t a, uint16_t b) { return std::abs(Value(a) - Value(b)); }
 };
 
 template <class Type>
@@ -72,10 +80,10 @@ void CompareAs(const TensorView& va, const TensorView& vb, Difference& d) {
   double product = 0, square_a = 0, square_b = 0;
   for (int64_t i = 0; i < d.elements; ++i) {
     const double x = Type::Value(a[i]), y = Type::Value(b[i]);
-    const bool same = x == y || (std::isnan(x) && std::isnan(y));
+    const bool same = Type::Same(a[i], b[i]);
     const bool finite = std::isfinite(x) && std::isfinite(y);
     const double distance = same     ? 0
-                            : finite ? std::abs(x - y)
+                            : finite ? Type::Distance(a[i], b[i])
                                      : std::numeric_limits<double>::infinity();
     const double ulps = same     ? 0
                         : finite ? Type::Ulps(a[i], b[i])

@@ -111,7 +111,7 @@ class Pages(Case):
         model = self.write("hostile.onnx", net(name=HOSTILE))
         self.sula("explain", model, "--html", self.path("h.html"), "--runs", "2")
         self.assertIn(HOSTILE, [n["name"] for n in self.page(self.path("h.html")).data["nodes"]])
-        self.sula("compare", model, "--html", self.path("c.html"))
+        self.sula("compare", model, model, "--html", self.path("c.html"))
         self.assertIn(HOSTILE, [v["node"] for v in self.page(self.path("c.html")).data["values"]])
 
     def test_options_that_go_together(self):
@@ -267,7 +267,8 @@ class Compare(Case):
         # values, neighbours of the first: one and 17 places away
         for dtype, descr, values, one, many in (
                 ("float32", "<f4", [1, -2, 0, 4], 1 + 2**-23, 1 + 17 * 2**-23), ("float16", "<f2", [1, -2, 0, 4], 1 + 2**-10, 1 + 17 * 2**-10),
-                ("float64", "<f8", [1, -2, 0, 4], 1 + 2**-52, 1 + 17 * 2**-52), ("int32", "<i4", [1, -2, 0, 4], 2, 18)):
+                ("float64", "<f8", [1, -2, 0, 4], 1 + 2**-52, 1 + 17 * 2**-52),
+                ("int64", "<i8", [2**60, -2, 0, 4], 2**60 + 1, 2**60 + 17), ("int32", "<i4", [1, -2, 0, 4], 2, 18)):
             with self.subTest(dtype):
                 model = self.write("same.onnx", cli_test.identity_model(dtype, [4]))
                 npy.dump(self.path("in", "input_0.npy"), descr, [4], values)
