@@ -17,7 +17,7 @@ struct Options {
   bool json = false, check = false;
 };
 
-void PrintJson(const ModelInfo& info) {
+void PrintJson(const ModelInfo& info, const Result<std::string>& activations) {
   nlohmann::ordered_json j;
   j["name"] = info.name;
   j["metadata"] = info.metadata;
@@ -28,12 +28,13 @@ void PrintJson(const ModelInfo& info) {
   j["constant_bytes"] = info.constant_bytes;
   j["multiply_adds"] = info.multiply_adds;
   j["uncounted_nodes"] = info.uncounted_nodes;
+  if (activations) j["activation_bytes"] = *activations;
   j["operators"] = nlohmann::ordered_json::object();
   for (const auto& [name, count] : info.operators) j["operators"][name] = count;
   fmt::print("{}\n", Text(j));
 }
 
-void Print(const ModelInfo& info, const std::string& path) {
+void Print(const ModelInfo& info, const std::string& path, const Result<std::string>& activations) {
   Heading(info.name.empty() ? path : fmt::format("{}  ({})", path, info.name));
   Table facts({{""}, {""}});
   facts.Row({"parameters", fmt::format("{}  ({})", FormatCount(info.parameters),
@@ -43,6 +44,8 @@ void Print(const ModelInfo& info, const std::string& path) {
                                           info.uncounted_nodes)
                             : "";
   facts.Row({"multiply-adds", FormatCount(info.multiply_adds) + missing});
+  facts.Row({"activations", activations ? "at least " + *activations + " bytes"
+                                        : "no formula: " + activations.error().message()});
   for (const auto& [key, value] : info.metadata)
     facts.Row({key, key == kLabelsMetadata ? LabelSummary(StoredLabels(info)) : value});
   facts.Print();
@@ -72,6 +75,7 @@ Status Run(const Options& o) {
   if (!model) return model.error();
   Result<ModelInfo> info = Inspect(**model);
   if (!info) return info.error();
+  InputShapes given;
   if (!o.input_shapes.empty()) {
     Result<InputShapes> shapes = ParseInputShapes(o.input_shapes, *info);
     if (!shapes) return shapes.error();
@@ -79,11 +83,13 @@ Status Run(const Options& o) {
     if (!model) return model.error();
     info = Inspect(**model, *shapes);
     if (!info) return info.error();
+    given = *std::move(shapes);
   }
+  const Result<std::string> activations = ActivationBytes(**model, given);
   if (o.json) {
-    PrintJson(*info);
+    PrintJson(*info, activations);
   } else {
-    Print(*info, o.model);
+    Print(*info, o.model, activations);
   }
   return {};
 }
