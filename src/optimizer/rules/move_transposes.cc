@@ -39,6 +39,13 @@ int64_t TransposeCost(const Shape& shape, const Perm& perm) {
   return elements + kStartCost;
 }
 
+// The shape of what a value of this shape is the transpose of.
+Shape SourceShape(const Shape& shape, const Perm& perm) {
+  std::vector<Dim> dims(perm.size());
+  for (size_t i = 0; i < perm.size(); ++i) dims[perm[i]] = shape[static_cast<int>(i)];
+  return Shape(std::move(dims));
+}
+
 class Region {
  public:
   Region(const Graph& g, const UseIndex& uses) : g_(g), uses_(uses) {}
@@ -150,14 +157,6 @@ class Region {
     return it == perms_.end() ? 0 : TransposeCost(*ShapeOf(g_, v), Inverse(it->second));
   }
 
-  // The shape of what v is the transpose of.
-  Shape SourceShape(ValueId v) const {
-    const Perm& perm = perms_.at(v);
-    std::vector<Dim> dims(perm.size());
-    for (size_t i = 0; i < perm.size(); ++i) dims[perm[i]] = (*ShapeOf(g_, v))[static_cast<int>(i)];
-    return Shape(std::move(dims));
-  }
-
   // A node's costs if it changes and if it stays.
   void AddUnary(NodeId id, int64_t changed, int64_t stays) {
     cut_.AddCost(cut_nodes_.at(id), MinCut::kSink, changed);
@@ -193,7 +192,7 @@ class Region {
     if (producer != kNoNode && plans_.contains(producer)) {
       for (const Perm& after : transposes) {
         // They merge with the transpose that the value needs then.
-        AddUnary(producer, TransposeCost(SourceShape(v), Compose(perm, after)),
+        AddUnary(producer, TransposeCost(SourceShape(*ShapeOf(g_, v), perm), Compose(perm, after)),
                  TransposeCost(*ShapeOf(g_, v), after));
       }
       const int node = cut_nodes_.at(producer);
@@ -350,6 +349,15 @@ std::optional<Patch> SinkTranspose(const Graph& g, const UseIndex& uses, NodeId 
     cost -= TransposeCost(*ShapeOf(g, v), Inverse(*perm));
   }
   if (!unused || cost > 0) return std::nullopt;
+  // Nor may a transpose that follows, which the new one is merged with, come to cost more.
+  const Shape& shape = *ShapeOf(g, node.outputs[0]);
+  for (NodeId reader : uses.Of(node.outputs[0])) {
+    if (!g.node(reader).Is(op::kTranspose)) continue;
+    const std::optional<Perm> after = PermOf(g, reader);
+    if (!after || TransposeCost(SourceShape(shape, *perm), Compose(*perm, *after)) >
+                      TransposeCost(shape, *after))
+      return std::nullopt;
+  }
   Patch patch(g);
   const std::vector<ValueId> y = AddPermuted(g, node, *plan, std::move(inputs), patch);
   if (y.empty()) return std::nullopt;

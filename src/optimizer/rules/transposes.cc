@@ -23,14 +23,19 @@ std::optional<Transposed> AsTransposed(const Graph& g, ValueId v) {
   return Transposed{g.node(id).inputs[0], *std::move(perm)};
 }
 
-std::optional<Patch> MergeTransposes(const Graph& g, const UseIndex&, NodeId id) {
+std::optional<Patch> MergeTransposes(const Graph& g, const UseIndex& uses, NodeId id) {
   const Node& node = g.node(id);
   std::optional<Perm> perm = PermOf(g, id);
   if (!perm) return std::nullopt;
   ValueId x = node.inputs[0];
   const std::optional<Transposed> inner = AsTransposed(g, x);
   if (inner) {
-    for (int& axis : *perm) axis = inner->perm[axis];
+    const Perm all = Compose(inner->perm, *perm);
+    // One that moves nothing is better than a second one that does, of a value that stays.
+    if (uses.Count(x) > 1 && MovesNothing(*ShapeOf(g, x), *perm) &&
+        !MovesNothing(*ShapeOf(g, inner->source), all))
+      return std::nullopt;
+    perm = all;
     x = inner->source;
   } else if (!IsIdentity(*perm)) {
     return std::nullopt;
