@@ -42,11 +42,20 @@ Result<Walk> MakeWalk(const Graph& model, const std::vector<TensorType>& input_t
 // The sums of `sizes` (by storage) over the arena's storages that are live in a step, by step.
 template <class T>
 std::vector<T> LiveSums(const Walk& walk, const std::vector<T>& sizes) {
-  std::vector<T> sums(walk.schedule.steps.size(), T(0));
+  const size_t steps = walk.schedule.steps.size();
+  std::vector<std::vector<size_t>> begin(steps), end(steps);
   for (size_t b = 0; b < sizes.size(); ++b) {
-    if (walk.schedule.storages[b].place != Place::kArena) continue;
-    for (int s = walk.lifetimes[b].first; s <= walk.lifetimes[b].last; ++s)
-      sums[s] = sums[s] + sizes[b];
+    const Lifetime& life = walk.lifetimes[b];
+    if (walk.schedule.storages[b].place != Place::kArena || life.last < life.first) continue;
+    begin[life.first].push_back(b);
+    end[life.last].push_back(b);
+  }
+  std::vector<T> sums;
+  T live(0);
+  for (size_t s = 0; s < steps; ++s) {
+    for (size_t b : begin[s]) live = live + sizes[b];
+    sums.push_back(live);
+    for (size_t b : end[s]) live = live - sizes[b];
   }
   return sums;
 }
