@@ -67,11 +67,11 @@ struct ConvertSummary {
   int64_t uncounted_nodes = 0;  // of the result: sizes unknown, so not in multiply_adds_after
   int64_t parameters = 0;       // elements of constants in the result
   int64_t constant_bytes = 0;   // their bytes
-  int64_t source_bytes = 0, file_bytes = 0;                // of the files read and the file written
+  int64_t source_bytes = 0, file_bytes = 0;  // of the files read and the file written
   // With how many nodes they have, most frequent first: as imported, and of the result.
   std::vector<std::pair<std::string, int64_t>> operators_before, operators;
-  std::vector<std::pair<std::string, int>> rules;          // applied, with how often
-  std::optional<VerifySummary> verified;                   // if asked for
+  std::vector<std::pair<std::string, int>> rules;  // applied, with how often
+  std::optional<VerifySummary> verified;           // if asked for
   std::vector<std::string> warnings;
 };
 
