@@ -61,8 +61,9 @@ Status WritePng(const Image& image, const std::string& path);
 // Ways to resample, each as one widely used library does it, level by level, because networks
 // notice the difference. PIL (Pillow's Image.resize) widens the filter when reducing; OpenCV's
 // linear (cv2.resize) reads the nearest four pixels whatever the factor. Equal level by level to
-// Pillow up to 12 (13 lets the passes change places where the height shrinks far more than the
-// width, which may differ by a level) and OpenCV 4.
+// Pillow up to 12 and OpenCV 4. (Pillow 13 lets its passes change places where the height shrinks
+// more than twice as much as the width; rounding between them then differs: by a level for box and
+// bilinear, by tens of levels where bicubic and lanczos overshoot.)
 enum class ResizeKind {
   kNearestPil,      // pixel centres at half integers
   kBoxPil,          // mean of the covered pixels
