@@ -8,12 +8,12 @@
 
 namespace sula::cpu {
 
-std::span<const KernelEntry> UnaryKernels();     // unary functions of ops/elementwise.h, float32
-std::span<const KernelEntry> BinaryKernels();    // Add Sub Mul Div Max Min PRelu, float32
-std::span<const KernelEntry> SoftmaxKernels();   // Softmax LogSoftmax
-std::span<const KernelEntry> ReduceKernels();    // Reduce* but the logarithmic ones, float32
-std::span<const KernelEntry> GatherKernels();    // Gather, any type; with few constant indices the
-                                                 // runtime moves boxes instead
-std::span<const KernelEntry> ResizeKernels();    // Resize: nearest and linear, float32
+std::span<const KernelEntry> UnaryKernels();    // unary functions of ops/elementwise.h, float32
+std::span<const KernelEntry> BinaryKernels();   // Add Sub Mul Div Max Min PRelu, float32
+std::span<const KernelEntry> SoftmaxKernels();  // Softmax LogSoftmax
+std::span<const KernelEntry> ReduceKernels();   // Reduce* but the logarithmic ones, float32
+std::span<const KernelEntry> GatherKernels();   // Gather, any type; with few constant indices the
+                                                // runtime moves boxes instead
+std::span<const KernelEntry> ResizeKernels();   // Resize: nearest and linear, float32
 
 }  // namespace sula::cpu

@@ -40,8 +40,8 @@ void Inline(Graph& g, NodeId id, size_t taken) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i] == kNoValue) continue;
     const ValueId from = outer[body.outputs()[i]];
-    const NodeId copy = g.AddNode(op::kIdentity, op::kIdentity.default_params(), {from}, 1,
-                                  g.node(id).name);
+    const NodeId copy =
+        g.AddNode(op::kIdentity, op::kIdentity.default_params(), {from}, 1, g.node(id).name);
     const ValueId to = g.node(copy).outputs[0];
     g.value(to).type = g.value(from).type;
     g.ReplaceUses(outputs[i], to);
