@@ -10,6 +10,7 @@
 #include "runtime/prepare/block_plan.h"
 #include "runtime/prepare/concrete.h"
 #include "runtime/prepare/memory_fit.h"
+#include "runtime/prepare/node_order.h"
 #include "runtime/prepare/schedule.h"
 
 namespace sula {
@@ -25,6 +26,7 @@ class PlanBuilder {
   Result<std::unique_ptr<Plan>> Build(const Graph& model,
                                       const std::vector<TensorType>& input_types) {
     ASSIGN_OR_RETURN(concrete_, MakeConcrete(model, input_types));
+    OrderForMemory(concrete_);
     SchemeOptions schemes{options_.threads, options_.pad_pixels, {}};
     RETURN_IF_ERROR(MakeSteps(schemes));
     if (IsTooLarge()) {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "backend/host.h"
+#include "runtime/prepare/node_order.h"
 #include "runtime/prepare/schedule.h"
 
 namespace sula {
@@ -32,6 +33,7 @@ struct Walk {
 Result<Walk> MakeWalk(const Graph& model, const std::vector<TensorType>& input_types) {
   Walk walk;
   ASSIGN_OR_RETURN(walk.concrete, MakeConcrete(model, input_types));
+  OrderForMemory(walk.concrete);
   AnyKernelBackend any;
   Backend* const backends[] = {&any};
   ASSIGN_OR_RETURN(walk.schedule, MakeSchedule(walk.concrete, backends, {}));
