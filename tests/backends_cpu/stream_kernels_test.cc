@@ -114,6 +114,49 @@ TEST(StreamKernels, SoftmaxAlongEveryAxis) {
   }
 }
 
+// Sums of n terms in 4 lanes or more: n / 4 + 8 roundings, in units of the results, which here are
+// at most 2 times as large as the inputs' deviation of about 0.58 makes them.
+HarnessOptions NormTolerance(int64_t n) {
+  const double roundings = static_cast<double>(n) / 4 + 8;
+  return {.absolute = 4 * roundings * kEps, .relative = 2 * roundings * kEps};
+}
+
+TEST(StreamKernels, LayerNormalisationsOfRows) {
+  for (const char* shape : {"[2,19,5,7]", "[1,3,20,300]", "[3,2,1,900]", "[5,1,2,3]"}) {
+    const std::string x = StrCat("input %x: float32", shape);
+    for (const char* op : {"LayerNormalization(%x, %s, %b)", "LayerNormalization(%x, %s)",
+                           "RMSNormalization(%x, %s)"})
+      for (const char* numbers : {"[]", "[1,1]"})
+        for (int axis : {-1, 1, 2})
+          ExpectRuns(StrCat(x, "; input %s: float32", numbers, "; input %b: float32", numbers),
+                     StrCat("%y = ", op, " {axis=", axis, ", epsilon=0.001}"), NormTolerance(6000));
+  }
+  const char* const kArrays =
+      "input %x: float32[4,5,37]; input %s: float32[37]; input %b: float32[1,37]";
+  ExpectRuns(kArrays, "%y = LayerNormalization(%x, %s, %b) {axis=2}", NormTolerance(37));
+  ExpectRuns(kArrays, "%y = RMSNormalization(%x, %s) {axis=-1}", NormTolerance(37));
+  ExpectRuns("input %x: float32[4,5,37]; input %s: float32[5,37]",
+             "%y = LayerNormalization(%x, %s) {axis=1}", NormTolerance(185));
+  // As many numbers as a row has elements, but one for each row.
+  ExpectRefused("input %x: float32[5,5]; input %s: float32[5,1]",
+                "%y = LayerNormalization(%x, %s)");
+  ExpectRefused("input %x: float32[5,7]; input %s: float32[7]; input %b: float32[]",
+                "%y = LayerNormalization(%x, %s, %b)");
+}
+
+TEST(StreamKernels, NormalisationsOfGroups) {
+  for (const char* shape : {"[2,12,5,7]", "[1,12,33]", "[3,12]", "[1,12,2,3,4]", "[1,12,30,30]"}) {
+    const std::string inputs =
+        StrCat("input %x: float32", shape, "; input %s: float32[12]; input %b: float32[12]");
+    // A row of one element has no deviation; epsilon keeps it from growing roundings.
+    if (shape != std::string_view("[3,12]"))
+      ExpectRuns(inputs, "%y = InstanceNormalization(%x, %s, %b)", NormTolerance(900));
+    for (int groups : {1, 2, 3, 6})
+      ExpectRuns(inputs, StrCat("%y = GroupNormalization(%x, %s, %b) {groups=", groups, "}"),
+                 NormTolerance(900 * 12 / groups));
+  }
+}
+
 TEST(StreamKernels, ReductionsOverEveryAxes) {
   for (const char* op : {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd",
                          "ReduceL1", "ReduceL2", "ReduceSumSquare"}) {

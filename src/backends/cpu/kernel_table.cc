@@ -6,6 +6,7 @@
 #include "ops/elementwise.h"
 #include "ops/gather.h"
 #include "ops/matmul.h"
+#include "ops/norm.h"
 #include "ops/pool.h"
 #include "ops/reduce.h"
 #include "ops/resize.h"
@@ -38,8 +39,11 @@ constexpr Row kTable[] = {
     {&op::kGelu, cpu::UnaryKernels},
     {&op::kGlobalAveragePool, cpu::GlobalAveragePoolKernels},
     {&op::kGlobalMaxPool, cpu::GlobalMaxPoolKernels},
+    {&op::kGroupNormalization, cpu::GroupNormKernels},
     {&op::kHardSigmoid, cpu::UnaryKernels},
     {&op::kHardSwish, cpu::UnaryKernels},
+    {&op::kInstanceNormalization, cpu::GroupNormKernels},
+    {&op::kLayerNormalization, cpu::LayerNormKernels},
     {&op::kLeakyRelu, cpu::UnaryKernels},
     {&op::kLog, cpu::UnaryKernels},
     {&op::kLogSoftmax, cpu::SoftmaxKernels},
@@ -51,6 +55,7 @@ constexpr Row kTable[] = {
     {&op::kMul, cpu::BinaryKernels},
     {&op::kNeg, cpu::UnaryKernels},
     {&op::kPRelu, cpu::BinaryKernels},
+    {&op::kRMSNormalization, cpu::LayerNormKernels},
     {&op::kReciprocal, cpu::UnaryKernels},
     {&op::kReduceL1, cpu::ReduceKernels},
     {&op::kReduceL2, cpu::ReduceKernels},
