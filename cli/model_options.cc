@@ -161,8 +161,9 @@ void AddSessionFlags(CLI::App& command, SessionFlags& flags, bool with_threads) 
         ->type_name("N")
         ->check(CLI::Range(1, 4096));
   command
-      .add_option("--max-memory", flags.max_memory,
-                  "Refuse a plan that needs more memory, for example 64M")
+      .add_option(
+          "--max-memory,--max-bytes", flags.max_memory,
+          "Keep to that much memory, by smaller kernels if need be, or refuse; for example 64M")
       ->type_name("BYTES");
 }
 

@@ -377,6 +377,7 @@ class Errors(Case):
                      ["convert", model, "-o", self.path("o"), "--disable", "no-such-rule"],
                      ["run", model, "--input", self.path("in"), "--max-memory", "lots"]):
             self.fails(*args)
+        self.fails("run", model, "--input", self.path("in"), "--max-bytes", "1", says=["max_bytes allows 1", "needs"])
 
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "w") as full:
