@@ -283,6 +283,10 @@ TEST(Net, BlobsThatAreNotThere) {
               HasSubstr("2 bottoms given, the layer has 1"));
   EXPECT_THAT(Error(InputText("x", {1}) + "layer { name: 'r' type: 'ReLU' bottom: 'x' }"),
               HasSubstr("0 tops given"));
+  EXPECT_THAT(
+      Error(InputText("x", {1, 2}) + "layer { name: 'r' type: 'Reduction' bottom: 'x' top: '' "
+                                     "reduction_param { operation: SUMSQ axis: 1 coeff: 2 } }"),
+      AllOf(HasSubstr("a top without a name"), HasSubstr("layer 'r' (Reduction)")));
 }
 
 }  // namespace

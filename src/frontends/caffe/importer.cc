@@ -57,6 +57,8 @@ Result<Graph> Importer::Run() {
   graph_.metadata["format"] = "caffe";
   LeaveOutTraining();
   for (const Layer& layer : net_.layer()) {
+    if (std::ranges::count(layer.top(), "") > 0)
+      return InvalidModel("a top without a name").AddContext(Frame(layer));
     for (const std::string& bottom : layer.bottom()) read_.insert(bottom);
     if (!IsPassing(layer))
       for (const std::string& top : layer.top()) ++writers_[top];
