@@ -26,9 +26,9 @@ struct PeakFormula {
 // element-wise operator writes over an input that nobody else needs. Graph inputs and outputs have
 // memory of their own. Kernels are taken to read and write row-major memory without workspace, so
 // that workspaces, layout copies, padding and alignment are not counted, nor are values whose size
-// only the run tells. The order of the nodes and which values share memory are decided for one set of
-// sizes, a batch of one: for others a plan may need more, and less where sizes of 1 make more values
-// views or another order of nodes is better.
+// only the run tells. The order of the nodes and which values share memory are decided for one set
+// of sizes, a batch of one: for others a plan may need more, and less where sizes of 1 make more
+// values views or another order of nodes is better.
 //
 // Errors: the size of a value is not a polynomial over the names of sizes (it depends on data, or
 // grows too large to be written); no set of sizes was found that the graph accepts.
