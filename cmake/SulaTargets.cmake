@@ -46,6 +46,26 @@ function(sula_folder name)
   target_link_libraries(sula_${name} PRIVATE ${ARG_LINK})
 endfunction()
 
+# sula_protobuf_schema(NAME PROTO LIBRARY): the library sula_NAME_schema, generated from PROTO of the
+# current folder into the build folder, on LIBRARY (protobuf::libprotobuf, or -lite for messages
+# without reflection). Apart from sula's own code, so that warnings about generated code are off.
+function(sula_protobuf_schema name proto library)
+  set(Protobuf_USE_STATIC_LIBS ON)
+  set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)  # whoever links the frontend links protobuf, from any folder
+  find_package(Protobuf 3.12 REQUIRED)
+  set(schema ${CMAKE_CURRENT_SOURCE_DIR}/${proto}.proto)
+  set(generated ${CMAKE_CURRENT_BINARY_DIR}/generated)
+  file(MAKE_DIRECTORY ${generated})
+  add_custom_command(
+    OUTPUT ${generated}/${proto}.pb.cc ${generated}/${proto}.pb.h
+    COMMAND protobuf::protoc --cpp_out=${generated} -I ${CMAKE_CURRENT_SOURCE_DIR} ${schema}
+    DEPENDS ${schema} protobuf::protoc
+    VERBATIM)
+  add_library(sula_${name}_schema STATIC ${generated}/${proto}.pb.cc ${generated}/${proto}.pb.h)
+  target_include_directories(sula_${name}_schema SYSTEM PUBLIC ${generated})
+  target_link_libraries(sula_${name}_schema PUBLIC ${library})
+endfunction()
+
 # sula_library(NAME FOLDER EXPORT_NAME name [USES libraries]): a library that programs link, as
 # sula::EXPORT_NAME: the objects of sula_FOLDER and of every folder it uses. A static one leaves out
 # the folders that the libraries in USES hold already, and links those; a shared one
