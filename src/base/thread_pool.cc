@@ -11,6 +11,7 @@
 
 #include "base/cpu_info.h"
 #include "base/denormals.h"
+#include "base/spin.h"
 
 namespace sula {
 namespace {
@@ -20,14 +21,6 @@ using Clock = std::chrono::steady_clock;
 // How long a worker looks for the next job before it sleeps, and a caller for the end of its job.
 constexpr std::chrono::microseconds kWorkerSpin{50};
 constexpr std::chrono::microseconds kCallerSpin{100};
-
-inline void Pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("isb");  // "yield" returns at once on most cores
-#endif
-}
 
 // One call of Run, on the caller's stack for as long as a worker may touch it.
 struct Job {
@@ -61,7 +54,7 @@ struct alignas(128) Worker {
       do {
         for (int i = 0; i < 32; ++i) {
           if (state.load(std::memory_order_acquire) != seen) return;
-          Pause();
+          SpinPause();
         }
       } while (Clock::now() < deadline);
     }

@@ -1,4 +1,5 @@
-// Kernels of the operators that are bound by arithmetic: convolutions, matrix products, pooling.
+// Kernels of the operators that are bound by arithmetic: convolutions, matrix products, recurrent
+// layers, pooling.
 // kernel_table.cc says which operator has which.
 #pragma once
 
@@ -12,6 +13,7 @@ std::span<const KernelEntry> ConvKernels();
 std::span<const KernelEntry> ConvTransposeKernels();
 std::span<const KernelEntry> ConvTransposeKernels();
 std::span<const KernelEntry> MatMulKernels();
+std::span<const KernelEntry> RecurrentKernels();  // Rnn Gru Lstm, float32
 std::span<const KernelEntry> MaxPoolKernels();
 std::span<const KernelEntry> AveragePoolKernels();
 std::span<const KernelEntry> GlobalAveragePoolKernels();

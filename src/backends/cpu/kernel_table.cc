@@ -8,6 +8,7 @@
 #include "ops/matmul.h"
 #include "ops/norm.h"
 #include "ops/pool.h"
+#include "ops/recurrent.h"
 #include "ops/reduce.h"
 #include "ops/resize.h"
 #include "ops/softmax.h"
@@ -40,6 +41,7 @@ constexpr Row kTable[] = {
     {&op::kGlobalAveragePool, cpu::GlobalAveragePoolKernels},
     {&op::kGlobalMaxPool, cpu::GlobalMaxPoolKernels},
     {&op::kGroupNormalization, cpu::GroupNormKernels},
+    {&op::kGru, cpu::RecurrentKernels},
     {&op::kHardSigmoid, cpu::UnaryKernels},
     {&op::kHardSwish, cpu::UnaryKernels},
     {&op::kInstanceNormalization, cpu::GroupNormKernels},
@@ -47,6 +49,7 @@ constexpr Row kTable[] = {
     {&op::kLeakyRelu, cpu::UnaryKernels},
     {&op::kLog, cpu::UnaryKernels},
     {&op::kLogSoftmax, cpu::SoftmaxKernels},
+    {&op::kLstm, cpu::RecurrentKernels},
     {&op::kMatMul, cpu::MatMulKernels},
     {&op::kMax, cpu::BinaryKernels},
     {&op::kMaxPool, cpu::MaxPoolKernels},
@@ -67,6 +70,7 @@ constexpr Row kTable[] = {
     {&op::kReduceSumSquare, cpu::ReduceKernels},
     {&op::kRelu, cpu::UnaryKernels},
     {&op::kResize, cpu::ResizeKernels},
+    {&op::kRnn, cpu::RecurrentKernels},
     {&op::kRound, cpu::UnaryKernels},
     {&op::kSelu, cpu::UnaryKernels},
     {&op::kSigmoid, cpu::UnaryKernels},
