@@ -4,22 +4,13 @@
 #include "runtime/prepare/scheduler.h"
 
 namespace sula {
-namespace {
-
-// How far to look: twice the longest chain there is, less one. A chain that ends further away than
-// the rest of the path can be weighed against does not exist.
-constexpr size_t kMaxPath = 7;
-
-}  // namespace
-
 bool Scheduler::IsMade(ValueId v) const {
   return v == kNoValue || graph_.Constant(v) || !forms_[v].empty() || recipes_[v].has_value();
 }
 
-std::vector<NodeId> Scheduler::PathFrom(NodeId id) {
+std::vector<NodeId> Scheduler::PathFrom(NodeId id) const {
   std::vector<NodeId> path = {id};
-  if (!options_.chains) return path;
-  while (path.size() < kMaxPath) {
+  while (path.size() < max_path_) {
     const Node& node = graph_.node(path.back());
     const ValueId v = node.outputs[0];
     for (size_t i = 1; i < node.outputs.size(); ++i)
@@ -39,30 +30,31 @@ std::vector<NodeId> Scheduler::PathFrom(NodeId id) {
   return path;
 }
 
-const KernelChoice& Scheduler::Foresee(NodeId id, Layout layout) {
+const Scheduler::Foreseen& Scheduler::Foresee(NodeId id, Layout layout) {
   const auto [known, fresh] = foreseen_.try_emplace({id, layout});
   if (fresh) {
     std::vector<CandidateReport> unused;
     assumed_ = {graph_.node(id).inputs[0], layout};
-    known->second = BestKernel(id, unused);
+    known->second = {BestKernel(id, unused), ChainsFrom(PathFrom(id), unused)};
     assumed_.reset();
   }
   return known->second;
 }
 
-double Scheduler::CostAlong(std::span<const NodeId> path, Layout layout) {
+double Scheduler::CostAlong(std::span<const NodeId> path, Layout layout, KnownCosts& known) {
   if (path.empty()) return 0;
-  const KernelChoice& apart = Foresee(path[0], layout);
-  if (!apart.backend) return kNever;
-  double best = apart.seconds + CostAlong(path.subspan(1), apart.outputs[0]);
-  std::vector<CandidateReport> unused;
-  assumed_ = {graph_.node(path[0]).inputs[0], layout};
-  const std::vector<KernelChoice> chains = ChainsFrom(path, unused);
-  assumed_.reset();
-  for (const KernelChoice& chain : chains)
-    best = std::min(best, chain.seconds + CostAlong(path.subspan(static_cast<size_t>(chain.nodes)),
-                                                    chain.outputs[0]));
-  return best;
+  const auto [cost, fresh] = known.try_emplace({path.size(), layout}, kNever);
+  if (!fresh) return cost->second;
+  const Foreseen& first = Foresee(path[0], layout);
+  double best = kNever;
+  const auto weigh = [&](const KernelChoice& choice) {
+    const auto n = static_cast<size_t>(choice.nodes);
+    if (!choice.backend || n > path.size()) return;
+    best = std::min(best, choice.seconds + CostAlong(path.subspan(n), choice.outputs[0], known));
+  };
+  weigh(first.apart);
+  for (const KernelChoice& chain : first.chains) weigh(chain);
+  return cost->second = best;
 }
 
 std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
@@ -126,18 +118,20 @@ KernelChoice Scheduler::BestOf(std::span<const NodeId> path, KernelChoice apart,
     double sum = apart.seconds;
     Layout layout = apart.outputs[0];
     for (int n = 1; n < reports[i].nodes; ++n) {
-      const KernelChoice& next = Foresee(path[static_cast<size_t>(n)], layout);
+      const KernelChoice& next = Foresee(path[static_cast<size_t>(n)], layout).apart;
+      sum += next.seconds;
       if (!next.backend) break;
-      sum += next.seconds, layout = next.outputs[0];
+      layout = next.outputs[0];
     }
     reports[i].seconds_apart = sum;
   }
   if (chains.empty()) return apart;
-  double least = apart.seconds + CostAlong(path.subspan(1), apart.outputs[0]);
+  KnownCosts known;
+  double least = apart.seconds + CostAlong(path.subspan(1), apart.outputs[0], known);
   KernelChoice best = std::move(apart);
   for (KernelChoice& chain : chains) {
-    const double seconds =
-        chain.seconds + CostAlong(path.subspan(static_cast<size_t>(chain.nodes)), chain.outputs[0]);
+    const double seconds = chain.seconds + CostAlong(path.subspan(static_cast<size_t>(chain.nodes)),
+                                                     chain.outputs[0], known);
     if (seconds >= least) continue;
     least = seconds;
     best = std::move(chain);

@@ -90,7 +90,7 @@ class Scheduler {
 
   // The nodes from id on that could run as one, at most a few: see ChainRequest. What the later
   // ones read besides exists already.
-  std::vector<NodeId> PathFrom(NodeId id);
+  std::vector<NodeId> PathFrom(NodeId id) const;
   bool IsMade(ValueId v) const;
   // The cheapest of `apart`, the best kernel for the first node of the path alone, and the chains
   // that begin there, each together with the cheapest way to run the rest of the path.
@@ -99,10 +99,17 @@ class Scheduler {
   // Chains that take the first nodes of the path.
   std::vector<KernelChoice> ChainsFrom(std::span<const NodeId> path,
                                        std::vector<CandidateReport>& reports);
-  // Seconds of the cheapest way to run the whole path, whose first value lies in `layout`.
-  double CostAlong(std::span<const NodeId> path, Layout layout);
-  // The best kernel for a node whose input 0 will lie in `layout`.
-  const KernelChoice& Foresee(NodeId id, Layout layout);
+  // Nodes whose input 0 has no form yet, but will lie in `layout`: the best kernel, and the chains
+  // that begin there.
+  struct Foreseen {
+    KernelChoice apart;
+    std::vector<KernelChoice> chains;
+  };
+  const Foreseen& Foresee(NodeId id, Layout layout);
+  // Seconds of the cheapest way to run the whole path if its first value lies in `layout`. known:
+  // results by number of nodes and layout.
+  using KnownCosts = std::map<std::pair<size_t, Layout>, double>;
+  double CostAlong(std::span<const NodeId> path, Layout layout, KnownCosts& known);
 
   // ---- movement: values that are boxes of other values (their recipes; regions' sources are
   // values that have forms). A recipe of one box becomes a view where the bytes allow. Otherwise
@@ -160,7 +167,8 @@ class Scheduler {
 
   std::set<NodeId> chained_;                           // nodes that a step before has computed
   std::optional<std::pair<ValueId, Layout>> assumed_;  // a value without forms, and how it will lie
-  std::map<std::pair<NodeId, Layout>, KernelChoice> foreseen_;
+  std::map<std::pair<NodeId, Layout>, Foreseen> foreseen_;
+  size_t max_path_ = 1;
 };
 
 }  // namespace sula

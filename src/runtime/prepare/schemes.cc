@@ -29,6 +29,11 @@ Scheduler::Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> ba
     for (ValueId v : graph_.node(id).inputs)
       if (v != kNoValue && (readers_[v].empty() || readers_[v].back() != id))
         readers_[v].push_back(id);
+  // Twice the longest chain, less one: a chain that begins within another one ends there.
+  if (options.chains)
+    for (const Backend* backend : backends)
+      for (const ChainEntry& entry : backend->Chains())
+        max_path_ = std::max(max_path_, 2 * entry.ops.size() - 1);
 }
 
 Result<Schedule> Scheduler::Run() {
