@@ -132,7 +132,8 @@ KernelChoice Scheduler::BestOf(std::span<const NodeId> path, KernelChoice apart,
   for (KernelChoice& chain : chains) {
     const double seconds = chain.seconds + CostAlong(path.subspan(static_cast<size_t>(chain.nodes)),
                                                      chain.outputs[0], known);
-    if (seconds >= least) continue;
+    // At equal cost a chain needs less memory than its nodes apart.
+    if (best.nodes > 1 ? seconds >= least : seconds > least) continue;
     least = seconds;
     best = std::move(chain);
   }
