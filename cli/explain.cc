@@ -44,7 +44,7 @@ void PrintCommands(const PlanReport& report, bool candidates) {
     const NodeReport& n = report.nodes[i];
     std::string kernel = n.backend.empty() ? n.kernel : n.backend + "/" + n.kernel;
     if (!n.detail.empty()) kernel += "  " + n.detail;
-    table.Row({fmt::format("{}", i), n.name, n.op, Join(n.outputs, ", "), kernel,
+    table.Row({fmt::format("{}", i), NodeNames(n), n.op, Join(n.outputs, ", "), kernel,
                FormatSeconds(n.seconds), FormatPercent(n.seconds, total)});
     if (!candidates) continue;
     for (const CandidateReport& c : n.candidates) {
@@ -52,6 +52,8 @@ void PrintCommands(const PlanReport& report, bool candidates) {
       std::string verdict = !c.refused.empty() ? "refused: " + c.refused
                             : chosen           ? "chosen"
                                                : "slower";
+      if (c.nodes > 1 && c.refused.empty())
+        verdict += fmt::format(", {} nodes, apart {}", c.nodes, FormatSeconds(c.seconds_apart));
       table.Row({"", "", "", fmt::format("  {}/{}", c.backend, c.kernel), verdict,
                  c.refused.empty() ? FormatSeconds(c.seconds) : "", ""});
     }

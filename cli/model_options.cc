@@ -165,10 +165,13 @@ void AddSessionFlags(CLI::App& command, SessionFlags& flags, bool with_threads) 
           "--max-memory,--max-bytes", flags.max_memory,
           "Keep to that much memory, by smaller kernels if need be, or refuse; for example 64M")
       ->type_name("BYTES");
+  command.add_flag("--no-chains", flags.no_chains,
+                   "Give every node a kernel of its own: none that computes several at once");
 }
 
 Result<SessionOptions> ToSessionOptions(const SessionFlags& flags) {
-  SessionOptions options{.threads = flags.threads, .backend = flags.backend};
+  SessionOptions options{
+      .threads = flags.threads, .backend = flags.backend, .chains = !flags.no_chains};
   if (!flags.max_memory.empty()) {
     Result<size_t> bytes = ParseBytes(flags.max_memory);
     if (!bytes) return bytes.error();

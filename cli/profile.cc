@@ -103,7 +103,7 @@ void PrintSlowest(const Profile& profile, const MachineSpeed& machine) {
     const CommandStatistics& c = profile.commands[i];
     std::string output = n.outputs.empty() ? "" : n.outputs[0];
     output.resize(std::min(output.find(' '), output.size()));
-    table.Row({n.name, n.op, output, n.detail.empty() ? n.kernel : n.kernel + "  " + n.detail,
+    table.Row({NodeNames(n), n.op, output, n.detail.empty() ? n.kernel : n.kernel + "  " + n.detail,
                FormatMilliseconds(c.median), FormatMilliseconds(c.min),
                FormatMilliseconds(n.seconds), Rate(n.flops, c.median),
                ShareOfPeak(n.flops, c.median, machine.flops_per_second), Rate(n.bytes, c.median)});
@@ -152,6 +152,12 @@ Result<Profile> ProfileRuns(Session& session, double seconds, int most, int keep
 
 std::string KernelName(const NodeReport& node) {
   return node.backend.empty() ? node.kernel : node.backend + "/" + node.kernel;
+}
+
+std::string NodeNames(const NodeReport& node) {
+  std::string names = node.name;
+  for (const std::string& next : node.chain) names += " + " + next;
+  return names;
 }
 
 void PrintProfile(const Profile& profile, const MachineSpeed& machine) {

@@ -30,6 +30,9 @@ Result<Profile> ProfileRuns(Session& session, double seconds, int most, int keep
 // "cpu/gemm", "alias"
 std::string KernelName(const NodeReport& node);
 
+// "conv1", or "conv1 + conv2" where one kernel computes several nodes.
+std::string NodeNames(const NodeReport& node);
+
 // One table of operators and one of the slowest nodes, with rates and the share of what the machine
 // can do.
 void PrintProfile(const Profile& profile, const MachineSpeed& machine);

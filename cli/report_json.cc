@@ -6,9 +6,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json ToJson(const CandidateReport& c) {
-  Json candidate{{"backend", c.backend}, {"kernel", c.kernel}};
+  Json candidate{{"backend", c.backend}, {"kernel", c.kernel}, {"nodes", c.nodes}};
   if (c.refused.empty()) {
     candidate["estimate_seconds"] = c.seconds;
+    if (c.nodes > 1) candidate["estimate_seconds_apart"] = c.seconds_apart;
   } else {
     candidate["refused"] = c.refused;
   }
@@ -19,6 +20,7 @@ Json ToJson(const NodeReport& n) {
   Json node;
   node["name"] = n.name;
   node["op"] = n.op;
+  node["chain"] = n.chain;
   node["fields"] = Json::object();
   for (const auto& [name, value] : n.fields) node["fields"][name] = value;
   node["inputs"] = n.inputs;

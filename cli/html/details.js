@@ -34,7 +34,7 @@ function candidates(c) {
 }
 
 function showDetails(side, c) {
-  const rows = [["node", c.name], ["operator", c.op]];
+  const rows = [[c.chain.length ? "nodes" : "node", [c.name, ...c.chain].join(" + ")], ["operator", c.op]];
   for (const [name, value] of Object.entries(c.fields)) rows.push([name, unquoted(value)]);
   rows.push(["kernel", c.kernelName + (c.detail ? ", " + c.detail : "")]);
   if (!c.free) {

@@ -46,6 +46,7 @@ const numbers = (text) => (text || "").replace(/[\[\]\s]/g, "").split(",").filte
 // "Conv 3×3/2 + relu": what a command computes, in a few words.
 function brief(c) {
   let text = c.op;
+  if (c.chain.length) return text;
   const weights = typeOf(c.inputs[1]).dims;
   const window = /Conv/.test(c.op) && weights ? weights.slice(2) : numbers(c.fields.kernel);
   const strides = numbers(c.fields.strides);
@@ -73,7 +74,7 @@ const choice = {
 };
 
 function summaryOf(c) {
-  const lines = [`#${c.index} ${brief(c)}`, c.name, c.kernelName + (c.detail ? "  " + c.detail : ""),
+  const lines = [`#${c.index} ${brief(c)}`, [c.name, ...c.chain].join(" + "), c.kernelName + (c.detail ? "  " + c.detail : ""),
                  c.outputs.map(shapeText).join(", ")];
   if (measured) lines.push(`${seconds(c.time)} (${percent(c.time, totalTime)}), predicted ${seconds(c.estimate_seconds)}`);
   else lines.push(`predicted ${seconds(c.time)} (${percent(c.time, totalTime)})`);

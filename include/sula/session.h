@@ -30,6 +30,7 @@ struct SessionOptions {
   // less memory take the place of others, those that cost the least time first; prepare fails if
   // that does not suffice. The limit holds for each plan of the cache by itself.
   size_t max_bytes = 0;
+  bool chains = true;  // false: no kernel computes several nodes at once
   int plan_cache = 4;  // plans kept for recently used input shapes, at least 1
   // Names of values (see Nodes) that are returned as well, after the model's own outputs and in
   // this order: to look inside. They are what the model holds: values that the conversion fused
@@ -40,11 +41,14 @@ struct SessionOptions {
 // ---- what `explain` and `profile` show
 struct CandidateReport {
   std::string backend, kernel;
-  std::string refused;  // the reason; empty if it would do
-  double seconds = 0;   // estimate with the layout copies it would need, if not refused
+  std::string refused;       // the reason; empty if it would do
+  double seconds = 0;        // estimate with the layout copies it would need, if not refused
+  int nodes = 1;             // that it would compute: this one and those that follow it
+  double seconds_apart = 0;  // nodes > 1: estimate of the best kernels for each of them
 };
 struct NodeReport {
-  std::string name, op;
+  std::string name, op;            // of a chain: its first node's name, "Conv + Conv"
+  std::vector<std::string> chain;  // names of further nodes that the kernel computes as well
   std::vector<std::pair<std::string, std::string>> fields;  // those that differ from their default
   std::vector<std::string> inputs, outputs;                 // "float32[1,3,224,224] channel-last"
   std::vector<std::string> input_values, output_values;     // their names; "" where absent
@@ -55,7 +59,8 @@ struct NodeReport {
                                         // kernel "copy" or, of several boxes, "move"),
                                         // "dynamic" for a node whose sizes only the run tells
   double seconds = 0;                   // estimate of the kernel alone
-  double flops = 0, bytes = 0;
+  double flops = 0, bytes = 0;          // bytes: of what is read and written, each once; of a
+                                        // chain without what its nodes hand on to each other
   size_t workspace_bytes = 0, constant_bytes = 0;
   std::vector<CandidateReport> candidates;
   // Filled by profiled runs:

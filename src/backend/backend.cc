@@ -64,4 +64,10 @@ TensorDesc DenseDesc(DType dtype, Dims dims, Layout layout) {
   return {true, dtype, std::move(dims), layout, pixel_stride, {}};
 }
 
+size_t ChainRequest::InputPort(size_t node, size_t i) const {
+  size_t port = i;
+  for (size_t n = 0; n < node; ++n) port += nodes[n].inputs.size() - (n > 0);
+  return port - (node > 0);
+}
+
 }  // namespace sula

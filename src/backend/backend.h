@@ -122,6 +122,30 @@ struct KernelEntry {
   bool in_place = false;
 };
 
+// Nodes in a row that one kernel may compute as a whole: input 0 of each node but the first is
+// output 0 of the node before, which nobody else reads, which is no graph output and is the only
+// output of its node. Such a value lies nowhere: its description is dense and row-major, whatever
+// the kernel makes of it. The kernel's ports are, in this order, all inputs of the first node, the
+// inputs of each later node but its input 0, and the outputs of the last node.
+struct ChainRequest {
+  std::span<const KernelRequest> nodes;
+
+  int threads() const { return nodes[0].threads; }
+  // The port of input i of a node (not input 0 of a later one).
+  size_t InputPort(size_t node, size_t i) const;
+};
+
+// As KernelEntry, for a chain.
+struct ChainEntry {
+  std::string_view name;              // unique within its backend
+  std::span<const OpDef* const> ops;  // the operators of its nodes
+  void (*layouts)(const ChainRequest&, std::span<LayoutNeed> inputs,
+                  std::span<LayoutNeed> outputs) = nullptr;  // by port
+  Verdict (*accept)(const ChainRequest&) = nullptr;
+  double (*estimate)(const ChainRequest&) = nullptr;  // seconds of the whole
+  Result<std::unique_ptr<Kernel>> (*create)(const ChainRequest&) = nullptr;
+};
+
 enum class StorageKind { kStatic, kDynamic, kSeparate };  // weights; planned and reused; own block
 
 // Memory of a backend's device.
@@ -143,6 +167,12 @@ class Backend {
   virtual std::span<const KernelEntry> Kernels(const OpDef& op) const = 0;
   virtual Result<std::unique_ptr<Kernel>> Create(const KernelEntry& entry,
                                                  const KernelRequest& request) = 0;
+  // Kernels for several nodes in a row. They are taken where they cost less than separate ones.
+  virtual std::span<const ChainEntry> Chains() const { return {}; }
+  virtual Result<std::unique_ptr<Kernel>> CreateChain(const ChainEntry& entry,
+                                                      const ChainRequest& request) {
+    return entry.create(request);
+  }
   // Brackets one run of a session's commands.
   virtual void ExecuteBegin() {}
   virtual void ExecuteEnd() {}

@@ -16,6 +16,7 @@ struct PlanOptions {
   int threads = 1;
   size_t max_bytes = 0;     // 0: no limit
   bool pad_pixels = false;  // PaddedPixelStride for channel-last maps
+  bool chains = true;       // see SessionOptions
 };
 
 class Plan {

@@ -1,5 +1,6 @@
 // From a schedule to a plan: kernels, memory, commands.
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "base/aligned_buffer.h"
@@ -27,7 +28,10 @@ class PlanBuilder {
                                       const std::vector<TensorType>& input_types) {
     ASSIGN_OR_RETURN(concrete_, MakeConcrete(model, input_types));
     OrderForMemory(concrete_);
-    SchemeOptions schemes{options_.threads, options_.pad_pixels, {}};
+    SchemeOptions schemes{.threads = options_.threads,
+                          .pad_pixels = options_.pad_pixels,
+                          .chains = options_.chains,
+                          .refused = {}};
     RETURN_IF_ERROR(MakeSteps(schemes));
     if (IsTooLarge()) {
       // What was made for the fastest plan goes before another one is made.
@@ -109,11 +113,10 @@ class PlanBuilder {
       return;
     }
     const Node& node = graph().node(step.node);
-    const auto describe = [&](const std::vector<ValueId>& values, const std::vector<FormUse>& uses,
-                              std::vector<TensorType>& types) {
+    const auto describe = [&](const std::vector<ValueId>& values,
+                              const std::vector<FormUse>& uses) {
       std::vector<std::string> texts;
       for (size_t i = 0; i < values.size(); ++i) {
-        types.push_back(values[i] == kNoValue ? TensorType{} : graph().value(values[i]).type);
         if (values[i] == kNoValue)
           texts.push_back("absent");
         else if (i < uses.size() && uses[i].form >= 0)
@@ -121,15 +124,32 @@ class PlanBuilder {
               s_.Desc(step.kind == Step::Kind::kAlias ? s_.AnyUse(uses[i].form) : uses[i])
                   .ToString());
         else
-          texts.push_back(types.back().ToString());
+          texts.push_back(graph().value(values[i]).type.ToString());
       }
       return texts;
     };
-    std::vector<TensorType> inputs, outputs;
     report.fields = FieldTexts(node);
-    report.inputs = describe(node.inputs, step.inputs, inputs);
-    report.outputs = describe(node.outputs, step.outputs, outputs);
+    report.inputs = describe(InputValues(graph(), step), step.inputs);
+    report.outputs = describe(OutputValues(graph(), step), step.outputs);
     if (step.kind == Step::Kind::kAlias) return;
+    AddCost(node, report);
+    for (NodeId id : step.rest) {
+      const Node& next = graph().node(id);
+      for (auto& [field, text] : FieldTexts(next))
+        report.fields.emplace_back(StrCat(next.name, " ", field), std::move(text));
+      AddCost(next, report);
+      report.bytes -= 2 * Bytes(std::array{graph().value(next.inputs[0]).type});
+    }
+  }
+
+  void AddCost(const Node& node, NodeReport& report) const {
+    const auto types = [&](const std::vector<ValueId>& values) {
+      std::vector<TensorType> result;
+      for (ValueId v : values)
+        result.push_back(v == kNoValue ? TensorType{} : graph().value(v).type);
+      return result;
+    };
+    const std::vector<TensorType> inputs = types(node.inputs), outputs = types(node.outputs);
     Cost cost;
     if (node.op->cost) {
       cost = node.op->cost(node, inputs, outputs);
@@ -137,8 +157,8 @@ class PlanBuilder {
       cost.bytes_read = Bytes(inputs);
       cost.bytes_written = Bytes(outputs);
     }
-    report.flops = cost.flops;
-    report.bytes = cost.bytes_read + cost.bytes_written;
+    report.flops += cost.flops;
+    report.bytes += cost.bytes_read + cost.bytes_written;
   }
 
   static double Bytes(std::span<const TensorType> types) {
@@ -301,8 +321,8 @@ class PlanBuilder {
         }
         outputs = {s_.forms[step.outputs[0].form].value};
       } else {
-        inputs = graph().node(step.node).inputs;
-        outputs = graph().node(step.node).outputs;
+        inputs = InputValues(graph(), step);
+        outputs = OutputValues(graph(), step);
         for (const FormUse& use : step.inputs) forms.push_back(use.form);
       }
       for (size_t k = 0; k < inputs.size(); ++k) {

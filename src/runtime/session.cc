@@ -73,8 +73,10 @@ struct Session::Impl {
     }
     std::vector<Backend*> pointers;
     for (const auto& backend : backends) pointers.push_back(backend.get());
-    ASSIGN_OR_RETURN(std::unique_ptr<Plan> made,
-                     Plan::Make(graph(), types, pointers, {options.threads, options.max_bytes}));
+    ASSIGN_OR_RETURN(std::unique_ptr<Plan> made, Plan::Make(graph(), types, pointers,
+                                                            {.threads = options.threads,
+                                                             .max_bytes = options.max_bytes,
+                                                             .chains = options.chains}));
     plans.push_front({std::move(types), std::move(made)});
     if (plans.size() > static_cast<size_t>(options.plan_cache)) plans.pop_back();
     return {};

@@ -71,6 +71,59 @@ Result<std::unique_ptr<Kernel>> Make(const KernelRequest& request) {
   return std::unique_ptr<Kernel>(std::make_unique<LayoutKernel>(request));
 }
 
+// Reads and writes its ports as LayoutKernels do; what is handed on lies in tensors of its own.
+class LayoutChain : public Kernel {
+ public:
+  explicit LayoutChain(const ChainRequest& request) {
+    for (const KernelRequest& node : request.nodes) {
+      nodes_.push_back(*node.node);
+      inputs_.insert(inputs_.end(), node.inputs.begin() + (nodes_.size() > 1), node.inputs.end());
+    }
+    output_ = request.nodes.back().outputs[0];
+  }
+  size_t workspace_bytes() const override { return kWorkspace; }
+
+  void Run(const RunArgs& args) const noexcept override {
+    std::memset(args.workspace, 0xAB, kWorkspace);
+    // Written before anything is read: they must not share memory.
+    Tensor value(output_.dtype, output_.dims);
+    std::memset(value.mutable_raw(), 0x4B, value.bytes());
+    const auto write = [&] {
+      SULA_CHECK(
+          HostCopy(DenseDesc(output_.dtype, output_.dims), value.raw(), output_, args.outputs[0])
+              .ok());
+    };
+    write();
+    size_t port = 0;
+    for (size_t n = 0; n < nodes_.size(); ++n) {
+      std::vector<Tensor> tensors(nodes_[n].inputs.size());
+      std::vector<const Tensor*> pointers(tensors.size(), nullptr);
+      for (size_t i = 0; i < tensors.size(); ++i) {
+        if (n > 0 && i == 0) {
+          pointers[0] = &value;
+          continue;
+        }
+        const TensorDesc& desc = inputs_[port];
+        const void* const data = args.inputs[port++];
+        if (!desc.present) continue;
+        tensors[i] = Tensor(desc.dtype, desc.dims);
+        SULA_CHECK(
+            HostCopy(desc, data, DenseDesc(desc.dtype, desc.dims), tensors[i].mutable_raw()).ok());
+        pointers[i] = &tensors[i];
+      }
+      auto results = EvaluateNode(nodes_[n], pointers);
+      SULA_CHECK(results.has_value());
+      value = std::move((*results)[0]);
+    }
+    write();
+  }
+
+ private:
+  std::vector<Node> nodes_;
+  std::vector<TensorDesc> inputs_;
+  TensorDesc output_;
+};
+
 void ChannelLast(const KernelRequest& request, std::span<LayoutNeed> inputs,
                  std::span<LayoutNeed> outputs) {
   inputs[0] = outputs[0] = LayoutNeed::kChannelLast;
@@ -103,6 +156,8 @@ constexpr KernelEntry kFollow[] = {{.name = "follow",
 
 class LayoutBackend : public HostBackend {
  public:
+  explicit LayoutBackend(std::span<const ChainEntry> chains) : chains_(chains) {}
+  std::span<const ChainEntry> Chains() const override { return chains_; }
   std::string_view name() const override { return "layout"; }
   Status Probe() const override { return {}; }
   std::span<const KernelEntry> Kernels(const OpDef& op) const override {
@@ -112,10 +167,26 @@ class LayoutBackend : public HostBackend {
     if (op.Has(kElementwise)) return kFollow;
     return {};
   }
+
+ private:
+  std::span<const ChainEntry> chains_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> MakeLayoutBackend() { return std::make_unique<LayoutBackend>(); }
+void LayoutChainLayouts(const ChainRequest& request, std::span<LayoutNeed> inputs,
+                        std::span<LayoutNeed> outputs) {
+  inputs[0] = outputs[0] = LayoutNeed::kChannelLast;
+  for (size_t n = 0; n < request.nodes.size(); ++n)
+    if (request.nodes[n].HasInput(3)) inputs[request.InputPort(n, 3)] = LayoutNeed::kChannelLast;
+}
+
+Result<std::unique_ptr<Kernel>> CreateLayoutChain(const ChainRequest& request) {
+  return std::unique_ptr<Kernel>(std::make_unique<LayoutChain>(request));
+}
+
+std::unique_ptr<Backend> MakeLayoutBackend(std::span<const ChainEntry> chains) {
+  return std::make_unique<LayoutBackend>(chains);
+}
 
 }  // namespace sula

@@ -9,6 +9,12 @@
 
 namespace sula {
 
-std::unique_ptr<Backend> MakeLayoutBackend();
+std::unique_ptr<Backend> MakeLayoutBackend(std::span<const ChainEntry> chains = {});
+
+// For chains of convolutions and pools: all activations channel-last; the nodes one after the
+// other.
+void LayoutChainLayouts(const ChainRequest& request, std::span<LayoutNeed> inputs,
+                        std::span<LayoutNeed> outputs);
+Result<std::unique_ptr<Kernel>> CreateLayoutChain(const ChainRequest& request);
 
 }  // namespace sula

@@ -69,12 +69,16 @@ int PlanOnBackends::CountKernel(std::string_view kernel) const {
 
 PlanOnBackends MakePlan(const Graph& graph, const HarnessOptions& options) {
   PlanOnBackends result;
-  result.backends.push_back(options.cpu ? MakeCpuBackend() : MakeLayoutBackend());
+  result.backends.push_back(options.backend ? options.backend()
+                            : options.cpu   ? MakeCpuBackend()
+                                            : MakeLayoutBackend(options.chains));
   result.backends.push_back(MakeReferenceBackend());
   Backend* const backends[] = {result.backends[0].get(), result.backends[1].get()};
   auto types = ConcreteInputTypes(graph, {});
   EXPECT_TRUE(types) << types.error().ToString();
-  auto plan = Plan::Make(graph, *types, backends, {.threads = 1, .pad_pixels = options.pad_pixels});
+  auto plan = Plan::Make(
+      graph, *types, backends,
+      {.threads = options.threads, .pad_pixels = options.pad_pixels, .chains = options.use_chains});
   EXPECT_TRUE(plan) << plan.error().ToString();
   if (plan) result.plan = *std::move(plan);
   return result;

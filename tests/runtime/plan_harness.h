@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,8 +33,12 @@ struct PlanOnBackends {
 struct HarnessOptions {
   bool cpu = false;  // the CPU backend instead of the layout backend
   bool pad_pixels = false;
+  std::span<const ChainEntry> chains = {};  // of the layout backend
+  bool use_chains = true;
+  int threads = 1;
+  std::unique_ptr<Backend> (*backend)() = nullptr;  // another one
 };
-// On one of the two, with the reference backend as fallback.
+// On one of the three, with the reference backend as fallback.
 PlanOnBackends MakePlan(const Graph& graph, const HarnessOptions& options = {});
 
 std::vector<Tensor> RunPlan(Plan& plan, const Graph& graph, const std::vector<Tensor>& inputs);

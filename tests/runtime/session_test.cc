@@ -243,7 +243,8 @@ TEST(Session, RefusesSizesBeyondTheMachine) {
 }
 
 TEST(Session, ReportShowsCandidatesAndMemory) {
-  const auto session = MakeSession(kConvNet, {.threads = 1}, {{"x", {1, 3, 12, 12}}});
+  const auto session =
+      MakeSession(kConvNet, {.threads = 1, .chains = false}, {{"x", {1, 3, 12, 12}}});
   ASSERT_TRUE(session);
   const PlanReport report = session->Report();
   EXPECT_GT(report.arena_bytes, 0u);

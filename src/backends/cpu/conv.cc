@@ -15,14 +15,6 @@ constexpr int64_t kMaxPlanarChannels = 4;
 // largest output, an order of magnitude above a direct convolution's.
 constexpr double kMaxNoiseGain = 10;
 
-Result<ConvSpec> SpecOf(const KernelRequest& request) {
-  const auto& p = request.params<ConvParams>();
-  ASSIGN_OR_RETURN(const ConvGeometry g,
-                   ResolveConv(p, request.inputs[kX].dims, request.inputs[kW].dims));
-  return ConvSpec{g.batch, g.in_channels, g.out_channels,
-                  g.group, WindowOf(g),   EpilogueOf(p.Fused())};
-}
-
 Verdict AcceptConv(const KernelRequest& request) {
   if (Verdict v = AcceptConvInputs(request); !v) return v;
   if (Result<ConvSpec> spec = SpecOf(request); !spec.has_value())

@@ -12,6 +12,14 @@ Verdict AcceptConvInputs(const KernelRequest& request) {
   return Verdict::Yes();
 }
 
+Result<ConvSpec> SpecOf(const KernelRequest& request) {
+  const auto& p = request.params<ConvParams>();
+  ASSIGN_OR_RETURN(const ConvGeometry g,
+                   ResolveConv(p, request.inputs[kX].dims, request.inputs[kW].dims));
+  return ConvSpec{g.batch, g.in_channels, g.out_channels,
+                  g.group, WindowOf(g),   EpilogueOf(p.Fused())};
+}
+
 void ConvLayouts(const KernelRequest&, std::span<LayoutNeed> inputs,
                  std::span<LayoutNeed> outputs) {
   inputs[kX] = outputs[0] = LayoutNeed::kChannelLast;

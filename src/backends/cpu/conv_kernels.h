@@ -11,12 +11,12 @@ namespace sula::cpu {
 
 std::span<const KernelEntry> ConvKernels();
 std::span<const KernelEntry> ConvTransposeKernels();
-std::span<const KernelEntry> ConvTransposeKernels();
 std::span<const KernelEntry> MatMulKernels();
 std::span<const KernelEntry> RecurrentKernels();  // Rnn Gru Lstm, float32
 std::span<const KernelEntry> MaxPoolKernels();
 std::span<const KernelEntry> AveragePoolKernels();
 std::span<const KernelEntry> GlobalAveragePoolKernels();
 std::span<const KernelEntry> GlobalMaxPoolKernels();
+std::span<const ChainEntry> ConvChains();
 
 }  // namespace sula::cpu

@@ -16,6 +16,7 @@ class CpuBackend : public HostBackend {
   std::string_view name() const override { return "cpu"; }
   Status Probe() const override { return {}; }
   std::span<const KernelEntry> Kernels(const OpDef& op) const override { return CpuKernels(op); }
+  std::span<const ChainEntry> Chains() const override { return CpuChains(); }
   Status CopyBuffer(const TensorDesc& from, const void* src, const TensorDesc& to, void* dst,
                     const Parallel& parallel) override;
   // The caller computes too; the pool does the same for its workers.

@@ -93,4 +93,6 @@ std::span<const KernelEntry> CpuKernels(const OpDef& op) {
   return {};
 }
 
+std::span<const ChainEntry> CpuChains() { return cpu::ConvChains(); }
+
 }  // namespace sula

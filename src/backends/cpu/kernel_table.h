@@ -10,4 +10,7 @@ namespace sula {
 // In order of preference at equal cost; empty if there is none.
 std::span<const KernelEntry> CpuKernels(const OpDef& op);
 
+// Kernels for several nodes in a row.
+std::span<const ChainEntry> CpuChains();
+
 }  // namespace sula

@@ -3,7 +3,7 @@
 
 #include "backends/cpu/adapter.h"
 #include "backends/cpu/conv_kernels.h"
-#include "backends/cpu/kernels/pool/pool.h"
+#include "backends/cpu/pool_adapter.h"
 
 namespace sula::cpu {
 namespace {
@@ -43,9 +43,14 @@ Result<PoolCall> WindowCall(const KernelRequest& request, PoolKind kind) {
   return call;
 }
 
-Result<PoolCall> MaxCall(const KernelRequest& request) {
+}  // namespace
+
+Result<PoolCall> MaxPoolCall(const KernelRequest& request) {
   return WindowCall(request, PoolKind::kMax);
 }
+
+namespace {
+
 Result<PoolCall> AverageCall(const KernelRequest& request) {
   return WindowCall(request, request.params<PoolParams>().count_include_pad ? PoolKind::kMeanPadding
                                                                             : PoolKind::kMean);
@@ -108,7 +113,7 @@ constexpr KernelEntry kEntry[] = {{.name = "channel_last",
 
 }  // namespace
 
-std::span<const KernelEntry> MaxPoolKernels() { return kEntry<MaxCall>; }
+std::span<const KernelEntry> MaxPoolKernels() { return kEntry<MaxPoolCall>; }
 std::span<const KernelEntry> AveragePoolKernels() { return kEntry<AverageCall>; }
 std::span<const KernelEntry> GlobalAveragePoolKernels() { return kEntry<GlobalAverageCall>; }
 std::span<const KernelEntry> GlobalMaxPoolKernels() { return kEntry<GlobalMaxCall>; }

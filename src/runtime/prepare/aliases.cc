@@ -53,6 +53,11 @@ bool Fills(const Form& f, const std::vector<Members>& members) {
   return f.at.offset == 0 && Extent(f.dims, f.at.strides) == members[f.storage].elements;
 }
 
+bool WritesInPlace(const Step& step) {
+  const auto* entry = std::get_if<const KernelEntry*>(&step.scheme);
+  return entry && (*entry)->in_place;
+}
+
 }  // namespace
 
 void ForwardCopies(Schedule& schedule) {
@@ -88,7 +93,7 @@ void ReuseInPlace(Schedule& schedule) {
   std::vector<Members> members = MembersOf(schedule);
   for (size_t i = 0; i < schedule.steps.size(); ++i) {
     const Step& step = schedule.steps[i];
-    if (step.kind != Step::Kind::kKernel || !step.entry->in_place || step.inputs.empty() ||
+    if (step.kind != Step::Kind::kKernel || !WritesInPlace(step) || step.inputs.empty() ||
         step.inputs[0].form < 0 || step.outputs[0].form < 0)
       continue;
     const Form& in = schedule.forms[step.inputs[0].form];

@@ -6,9 +6,9 @@ namespace sula {
 
 StepMemory MemoryOf(const Kernel& kernel, const Step& step, const Graph& graph) {
   StepMemory memory{kernel.workspace_bytes(), kernel.constant_bytes(), {}};
-  const Node& node = graph.node(step.node);
-  for (size_t i = 0; i < node.inputs.size(); ++i)
-    memory.unread.push_back(graph.Constant(node.inputs[i]) &&
+  const std::vector<ValueId> inputs = InputValues(graph, step);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    memory.unread.push_back(graph.Constant(inputs[i]) &&
                             !kernel.ReadsConstant(static_cast<int>(i)));
   return memory;
 }

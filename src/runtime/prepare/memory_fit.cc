@@ -72,7 +72,7 @@ class Fitter {
 
   Result<StepMemory> Memory(const Schedule& schedule, const Step& step) {
     if (step.kind != Step::Kind::kKernel) return StepMemory();
-    const KernelRefusal key{step.node, step.entry};
+    const KernelRefusal key{step.node, step.scheme};
     if (const auto known = memory_.find(key); known != memory_.end()) return known->second;
     Result<std::unique_ptr<Kernel>> kernel =
         MakeKernel(graph_.graph, schedule, step, options_.threads);
@@ -99,7 +99,7 @@ class Fitter {
     for (const Step& step : now.schedule.steps) {
       if (!Replaceable(step)) continue;
       SchemeOptions options = options_;
-      const KernelRefusal refusal{step.node, step.entry};
+      const KernelRefusal refusal{step.node, step.scheme};
       options.refused.insert(refusal);
       ASSIGN_OR_RETURN(const Attempt then, Try(options));
       if (then.excess < now.excess)

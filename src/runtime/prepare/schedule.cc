@@ -114,6 +114,19 @@ bool Schedule::TryMove(int root, int base, Derive derive, const Strided& at) {
   return true;
 }
 
+std::vector<ValueId> InputValues(const Graph& graph, const Step& step) {
+  std::vector<ValueId> values = graph.node(step.node).inputs;
+  for (NodeId id : step.rest) {
+    const std::vector<ValueId>& more = graph.node(id).inputs;
+    values.insert(values.end(), more.begin() + 1, more.end());
+  }
+  return values;
+}
+
+const std::vector<ValueId>& OutputValues(const Graph& graph, const Step& step) {
+  return graph.node(step.rest.empty() ? step.node : step.rest.back()).outputs;
+}
+
 Result<Schedule> MakeSchedule(const ConcreteGraph& graph, std::span<Backend* const> backends,
                               const SchemeOptions& options) {
   ASSIGN_OR_RETURN(Schedule schedule, ChooseSchemes(graph, backends, options));
@@ -122,6 +135,41 @@ Result<Schedule> MakeSchedule(const ConcreteGraph& graph, std::span<Backend* con
   ReuseInPlace(schedule);
   return schedule;
 }
+
+namespace {
+
+Result<std::unique_ptr<Kernel>> MakeChain(const Graph& graph, const Step& step,
+                                          const ChainEntry& entry, std::vector<TensorDesc> inputs,
+                                          std::vector<TensorDesc> outputs, int threads) {
+  struct Ports {
+    std::vector<TensorDesc> inputs, outputs;
+    std::vector<const Tensor*> constants;
+  };
+  std::vector<NodeId> nodes = {step.node};
+  nodes.insert(nodes.end(), step.rest.begin(), step.rest.end());
+  std::vector<Ports> ports(nodes.size());
+  std::vector<KernelRequest> requests;
+  auto next = inputs.begin();
+  for (size_t n = 0; n < nodes.size(); ++n) {
+    const Node& node = graph.node(nodes[n]);
+    Ports& p = ports[n];
+    for (ValueId v : node.inputs) p.constants.push_back(graph.Constant(v));
+    if (n > 0) p.inputs = ports[n - 1].outputs;
+    const size_t external = node.inputs.size() - p.inputs.size();
+    std::move(next, next + static_cast<std::ptrdiff_t>(external), std::back_inserter(p.inputs));
+    next += static_cast<std::ptrdiff_t>(external);
+    if (n + 1 < nodes.size()) {
+      const Value& y = graph.value(node.outputs[0]);
+      p.outputs = {DenseDesc(y.type.dtype, *KnownDims(y))};
+    } else {
+      p.outputs = std::move(outputs);
+    }
+    requests.push_back({&node, p.inputs, p.outputs, p.constants, threads});
+  }
+  return step.backend->CreateChain(entry, {requests});
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
                                            const Step& step, int threads) {
@@ -132,14 +180,17 @@ Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& s
     return result;
   };
   const Node& node = graph.node(step.node);
-  const std::vector<TensorDesc> inputs = descs(step.inputs), outputs = descs(step.outputs);
+  std::vector<TensorDesc> inputs = descs(step.inputs), outputs = descs(step.outputs);
   const bool nothing = std::all_of(outputs.begin(), outputs.end(), [](const TensorDesc& d) {
     return !d.present || d.num_elements() == 0;
   });
   if (nothing && !node.op->Has(kImpure)) return std::unique_ptr<Kernel>();
+  if (const auto* chain = std::get_if<const ChainEntry*>(&step.scheme))
+    return MakeChain(graph, step, **chain, std::move(inputs), std::move(outputs), threads);
   std::vector<const Tensor*> constants;
   for (ValueId v : node.inputs) constants.push_back(graph.Constant(v));
-  return step.backend->Create(*step.entry, {&node, inputs, outputs, constants, threads});
+  return step.backend->Create(*std::get<const KernelEntry*>(step.scheme),
+                              {&node, inputs, outputs, constants, threads});
 }
 
 std::vector<size_t> StorageBytes(const Schedule& schedule) {

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "backend/backend.h"
@@ -53,6 +54,9 @@ struct FormUse {
   Layout layout = Layout::kRowMajor;
 };
 
+// What a backend may run a node with, or the node and some that follow it.
+using Scheme = std::variant<const KernelEntry*, const ChainEntry*>;
+
 struct Step {
   enum class Kind {
     kKernel,
@@ -62,13 +66,18 @@ struct Step {
     kDynamic,  // evaluated at run time; inputs and outputs may be of unknown size
   };
   Kind kind = Kind::kKernel;
-  NodeId node = kNoNode;  // kNoNode: a copy
+  NodeId node = kNoNode;     // kNoNode: a copy
+  std::vector<NodeId> rest;  // a chain's further nodes
   Backend* backend = nullptr;
-  const KernelEntry* entry = nullptr;
+  Scheme scheme;                         // kKernel
   std::vector<FormUse> inputs, outputs;  // by port
   RegionList regions;                    // kMove; form -1 of an input: zeros
   NodeReport report;                     // what is known so far
 };
+
+// The values of a step's ports; its node must not be kNoNode. For a chain see ChainRequest.
+std::vector<ValueId> InputValues(const Graph& graph, const Step& step);
+const std::vector<ValueId>& OutputValues(const Graph& graph, const Step& step);
 
 class Schedule {
  public:
@@ -99,12 +108,13 @@ class Schedule {
   bool TryMove(int root, int base, Derive derive, const Strided& at);
 };
 
-// A kernel that is not to be chosen for a node.
-using KernelRefusal = std::pair<NodeId, const KernelEntry*>;
+// A kernel that is not to be chosen for a node, or a chain not from that node on.
+using KernelRefusal = std::pair<NodeId, Scheme>;
 
 struct SchemeOptions {
   int threads = 1;
   bool pad_pixels = false;          // PadPixels
+  bool chains = true;               // false: every node gets a kernel of its own
   std::set<KernelRefusal> refused;  // for want of memory
 };
 
@@ -114,6 +124,8 @@ struct SchemeOptions {
 // elements (ops/regions.h) cost nothing where the bytes allow a view. The others are made in the
 // layout that is asked for first, chains of them in one step; inputs that go as a whole into a part
 // of the result are copied there, which ForwardCopies then avoids where it can.
+// Nodes in a row become one step where a backend has a chain for them that costs less than the
+// cheapest way to run them apart; what they hand on to each other then has no form.
 // Values whose sizes are not known become steps of kind kDynamic. The last backend is the fallback
 // that takes every node.
 Result<Schedule> ChooseSchemes(const ConcreteGraph& graph, std::span<Backend* const> backends,

@@ -1,5 +1,6 @@
-// The walk that makes a schedule: chooses layouts and kernels node by node (schemes.cc), and makes
-// views and copies of operators that only move elements (movement.cc).
+// The walk that makes a schedule: chooses layouts and kernels node by node (schemes.cc), runs nodes
+// in a row as one where that costs less (chains.cc), and makes views and copies of operators that
+// only move elements (movement.cc).
 #pragma once
 
 #include <limits>
@@ -15,10 +16,30 @@ namespace sula {
 
 inline constexpr double kNever = std::numeric_limits<double>::infinity();
 
+// A node or a chain as backends are asked about it, before layouts are known: everything dense and
+// row-major.
+struct Ports {
+  std::vector<ValueId> input_values, output_values;
+  std::vector<TensorDesc> inputs, outputs;
+  std::vector<const Tensor*> constants;  // by input
+
+  bool HasEmptyInput() const;
+  KernelRequest Request(const Node& node, int threads) const;
+};
+
+// The layouts that a kernel needs, by port.
+struct PortNeeds {
+  explicit PortNeeds(const Ports& ports)
+      : inputs(ports.inputs.size(), LayoutNeed::kRowMajor),
+        outputs(ports.outputs.size(), LayoutNeed::kRowMajor) {}
+  std::vector<LayoutNeed> inputs, outputs;
+};
+
 // A kernel that would do, with the layouts it would get.
 struct KernelChoice {
   Backend* backend = nullptr;
-  const KernelEntry* entry = nullptr;
+  Scheme scheme;
+  int nodes = 1;  // that it computes
   std::vector<Layout> inputs, outputs;
   double estimate = 0;      // of the kernel alone
   double seconds = kNever;  // with the layout copies
@@ -59,10 +80,36 @@ class Scheduler {
   // ---- nodes
   Status Visit(NodeId id);
   Status AddDynamic(NodeId id);
+  Ports PortsOf(NodeId id) const;
   KernelChoice BestKernel(NodeId id, std::vector<CandidateReport>& reports);
-  KernelChoice WithLayouts(const Node& node, const KernelRequest& request, Backend* backend,
-                           const KernelEntry& entry);
+  // Fills in layouts and seconds; `estimate` is there.
+  void SetLayouts(const Ports& ports, const PortNeeds& needs, KernelChoice& choice);
   void AddKernel(Step step, const KernelChoice& choice);
+
+  // ---- chains
+
+  // The nodes from id on that could run as one, at most a few: see ChainRequest. What the later
+  // ones read besides exists already.
+  std::vector<NodeId> PathFrom(NodeId id) const;
+  bool IsMade(ValueId v) const;
+  // The cheapest of `apart`, the best kernel for the first node of the path alone, and the chains
+  // that begin there, each together with the cheapest way to run the rest of the path.
+  KernelChoice BestOf(std::span<const NodeId> path, KernelChoice apart,
+                      std::vector<CandidateReport>& reports);
+  // Chains that take the first nodes of the path.
+  std::vector<KernelChoice> ChainsFrom(std::span<const NodeId> path,
+                                       std::vector<CandidateReport>& reports);
+  // Nodes whose input 0 has no form yet, but will lie in `layout`: the best kernel, and the chains
+  // that begin there.
+  struct Foreseen {
+    KernelChoice apart;
+    std::vector<KernelChoice> chains;
+  };
+  const Foreseen& Foresee(NodeId id, Layout layout);
+  // Seconds of the cheapest way to run the whole path if its first value lies in `layout`. known:
+  // results by number of nodes and layout.
+  using KnownCosts = std::map<std::pair<size_t, Layout>, double>;
+  double CostAlong(std::span<const NodeId> path, Layout layout, KnownCosts& known);
 
   // ---- movement: values that are boxes of other values (their recipes; regions' sources are
   // values that have forms). A recipe of one box becomes a view where the bytes allow. Otherwise
@@ -117,6 +164,11 @@ class Scheduler {
   std::vector<std::vector<NodeId>> readers_;        // by value
   std::vector<std::set<int>> viewed_;               // by value: forms that TryViews has seen
   std::set<int> promised_;  // roots that a copy will probably be forwarded of
+
+  std::set<NodeId> chained_;                           // nodes that a step before has computed
+  std::optional<std::pair<ValueId, Layout>> assumed_;  // a value without forms, and how it will lie
+  std::map<std::pair<NodeId, Layout>, Foreseen> foreseen_;
+  size_t max_path_ = 1;
 };
 
 }  // namespace sula

@@ -29,6 +29,11 @@ Scheduler::Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> ba
     for (ValueId v : graph_.node(id).inputs)
       if (v != kNoValue && (readers_[v].empty() || readers_[v].back() != id))
         readers_[v].push_back(id);
+  // Twice the longest chain, less one: a chain that begins within another one ends there.
+  if (options.chains)
+    for (const Backend* backend : backends)
+      for (const ChainEntry& entry : backend->Chains())
+        max_path_ = std::max(max_path_, 2 * entry.ops.size() - 1);
 }
 
 Result<Schedule> Scheduler::Run() {
@@ -74,6 +79,7 @@ void Scheduler::AddView(ValueId v, int form) {
 }
 
 Layout Scheduler::PreferredLayout(ValueId v) {
+  if (assumed_ && assumed_->first == v) return assumed_->second;
   if (FormsOf(v).empty()) TryViews(v);
   if (FormsOf(v).empty()) return BestAssembly(v).first;
   const Form& form = s_.forms[FormsOf(v)[0]];
@@ -84,9 +90,14 @@ Layout Scheduler::PreferredLayout(ValueId v) {
 }
 
 double Scheduler::CostOf(ValueId v, Layout layout) {
+  const TensorDesc to = DenseDesc(TypeOf(v), DimsOf(v), layout);
+  if (assumed_ && assumed_->first == v) {
+    if (assumed_->second == layout) return 0;
+    return Copier().CopyCost(DenseDesc(TypeOf(v), DimsOf(v), assumed_->second), to,
+                             options_.threads);
+  }
   if (FormsOf(v).empty()) TryViews(v);
   double cost = kNever;
-  const TensorDesc to = DenseDesc(TypeOf(v), DimsOf(v), layout);
   for (int form : FormsOf(v)) {
     if (graph_.Constant(v) || s_.DescIn(form, layout)) return 0;
     cost = std::min(cost, CopyCost(s_.AnyUse(form), to));
@@ -156,6 +167,7 @@ double Scheduler::CopyCost(FormUse from, const TensorDesc& to) const {
 // ---- nodes
 
 Status Scheduler::Visit(NodeId id) {
+  if (chained_.contains(id)) return {};
   const Node& node = graph_.node(id);
   for (const auto* values : {&node.inputs, &node.outputs})
     for (ValueId v : *values)
@@ -166,8 +178,17 @@ Status Scheduler::Visit(NodeId id) {
   step.node = id;
   step.report.name = node.name;
   step.report.op = node.op->name;
-  const KernelChoice kernel = BestKernel(id, step.report.candidates);
-  if (!kernel.entry) return NoKernel(step.report.candidates);
+  KernelChoice kernel = BestKernel(id, step.report.candidates);
+  if (!kernel.backend) return NoKernel(step.report.candidates);
+  if (const std::vector<NodeId> path = PathFrom(id); path.size() > 1) {
+    kernel = BestOf(path, std::move(kernel), step.report.candidates);
+    step.rest.assign(path.begin() + 1, path.begin() + kernel.nodes);
+  }
+  for (NodeId next : step.rest) {
+    chained_.insert(next);
+    step.report.op += StrCat(" + ", graph_.node(next).op->name);
+    step.report.chain.push_back(graph_.node(next).name);
+  }
   AddKernel(std::move(step), kernel);
   return {};
 }
@@ -194,26 +215,40 @@ Status Scheduler::AddDynamic(NodeId id) {
   return {};
 }
 
+bool Ports::HasEmptyInput() const {
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [](const TensorDesc& d) { return d.present && d.num_elements() == 0; });
+}
+
+KernelRequest Ports::Request(const Node& node, int threads) const {
+  return {&node, inputs, outputs, constants, threads};
+}
+
+Ports Scheduler::PortsOf(NodeId id) const {
+  const Node& node = graph_.node(id);
+  Ports ports{node.inputs, node.outputs, {}, {}, {}};
+  const auto describe = [&](ValueId v) {
+    return v == kNoValue ? TensorDesc{} : DenseDesc(graph_.value(v).type.dtype, DimsOf(v));
+  };
+  for (ValueId v : node.inputs) {
+    ports.inputs.push_back(describe(v));
+    ports.constants.push_back(graph_.Constant(v));
+  }
+  for (ValueId v : node.outputs) ports.outputs.push_back(describe(v));
+  return ports;
+}
+
 KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& reports) {
   const Node& node = graph_.node(id);
-  std::vector<TensorDesc> inputs, outputs;
-  std::vector<const Tensor*> constants;
-  bool empty_input = false;
-  for (const auto& [values, descs] :
-       {std::pair{&node.inputs, &inputs}, std::pair{&node.outputs, &outputs}})
-    for (ValueId v : *values)
-      descs->push_back(v == kNoValue ? TensorDesc{}
-                                     : DenseDesc(graph_.value(v).type.dtype, DimsOf(v)));
-  for (ValueId v : node.inputs) {
-    constants.push_back(graph_.Constant(v));
-    empty_input |= v != kNoValue && NumElements(DimsOf(v)) == 0;
-  }
-  const KernelRequest request{&node, inputs, outputs, constants, options_.threads};
+  const Ports ports = PortsOf(id);
+  const bool empty_input = ports.HasEmptyInput();
+  const KernelRequest request = ports.Request(node, options_.threads);
 
   KernelChoice best;
   for (Backend* backend : backends_) {
     for (const KernelEntry& entry : backend->Kernels(*node.op)) {
-      CandidateReport report{std::string(backend->name()), std::string(entry.name), {}, 0};
+      CandidateReport report{.backend = std::string(backend->name()),
+                             .kernel = std::string(entry.name)};
       const bool fallback = backend == backends_.back();
       const bool too_large = options_.refused.contains({id, &entry});
       const Verdict verdict = empty_input && !fallback ? Verdict::No("an input has no elements")
@@ -221,7 +256,11 @@ KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& repo
                               : entry.accept ? entry.accept(request)
                                              : Verdict::Yes();
       if (verdict) {
-        KernelChoice choice = WithLayouts(node, request, backend, entry);
+        PortNeeds needs(ports);
+        if (entry.layouts) entry.layouts(request, needs.inputs, needs.outputs);
+        KernelChoice choice{.backend = backend, .scheme = &entry};
+        choice.estimate = entry.estimate ? entry.estimate(request) : 0;
+        SetLayouts(ports, needs, choice);
         report.seconds = choice.seconds;
         if (choice.seconds < best.seconds) best = std::move(choice);
       } else {
@@ -233,53 +272,46 @@ KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& repo
   return best;
 }
 
-KernelChoice Scheduler::WithLayouts(const Node& node, const KernelRequest& request,
-                                    Backend* backend, const KernelEntry& entry) {
-  std::vector<LayoutNeed> in(node.inputs.size(), LayoutNeed::kRowMajor);
-  std::vector<LayoutNeed> out(node.outputs.size(), LayoutNeed::kRowMajor);
-  if (entry.layouts) entry.layouts(request, in, out);
-
+void Scheduler::SetLayouts(const Ports& ports, const PortNeeds& needs, KernelChoice& choice) {
   Layout follow = Layout::kRowMajor;
   int64_t largest = -1;
-  for (size_t i = 0; i < in.size(); ++i) {
-    const TensorDesc& desc = request.inputs[i];
-    if (in[i] != LayoutNeed::kFollow || !desc.present || request.constants[i] ||
+  for (size_t i = 0; i < ports.inputs.size(); ++i) {
+    const TensorDesc& desc = ports.inputs[i];
+    if (needs.inputs[i] != LayoutNeed::kFollow || !desc.present || ports.constants[i] ||
         desc.dims.size() < 3 || desc.num_elements() <= largest)
       continue;
     largest = desc.num_elements();
-    follow = PreferredLayout(node.inputs[i]);
+    follow = PreferredLayout(ports.input_values[i]);
   }
   auto layout_of = [&](LayoutNeed need, const TensorDesc& desc) {
     if (need == LayoutNeed::kChannelLast && desc.dims.size() >= 2) return Layout::kChannelLast;
     if (need == LayoutNeed::kFollow && desc.dims.size() >= 3) return follow;
     return Layout::kRowMajor;
   };
-  const double estimate = entry.estimate ? entry.estimate(request) : 0;
-  KernelChoice choice{backend, &entry, {}, {}, estimate, estimate};
-  for (size_t i = 0; i < in.size(); ++i) {
-    choice.inputs.push_back(layout_of(in[i], request.inputs[i]));
-    if (request.inputs[i].present) choice.seconds += CostOf(node.inputs[i], choice.inputs[i]);
+  choice.seconds = choice.estimate;
+  for (size_t i = 0; i < ports.inputs.size(); ++i) {
+    choice.inputs.push_back(layout_of(needs.inputs[i], ports.inputs[i]));
+    if (ports.inputs[i].present) choice.seconds += CostOf(ports.input_values[i], choice.inputs[i]);
   }
-  for (size_t i = 0; i < out.size(); ++i)
-    choice.outputs.push_back(layout_of(out[i], request.outputs[i]));
-  return choice;
+  for (size_t i = 0; i < ports.outputs.size(); ++i)
+    choice.outputs.push_back(layout_of(needs.outputs[i], ports.outputs[i]));
 }
 
 void Scheduler::AddKernel(Step step, const KernelChoice& choice) {
-  const Node& node = graph_.node(step.node);
   step.backend = choice.backend;
-  step.entry = choice.entry;
-  for (size_t i = 0; i < node.inputs.size(); ++i)
-    step.inputs.push_back(node.inputs[i] == kNoValue ? FormUse()
-                                                     : Get(node.inputs[i], choice.inputs[i]));
-  for (size_t i = 0; i < node.outputs.size(); ++i) {
+  step.scheme = choice.scheme;
+  const std::vector<ValueId> inputs = InputValues(graph_, step);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    step.inputs.push_back(inputs[i] == kNoValue ? FormUse() : Get(inputs[i], choice.inputs[i]));
+  const std::vector<ValueId>& outputs = OutputValues(graph_, step);
+  for (size_t i = 0; i < outputs.size(); ++i) {
     step.outputs.emplace_back();
-    if (node.outputs[i] == kNoValue) continue;
-    const int form = AddRoot(node.outputs[i], choice.outputs[i], s_.AddStorage(Place::kArena));
+    if (outputs[i] == kNoValue) continue;
+    const int form = AddRoot(outputs[i], choice.outputs[i], s_.AddStorage(Place::kArena));
     step.outputs.back() = Used({form, choice.outputs[i]});
   }
   step.report.backend = choice.backend->name();
-  step.report.kernel = choice.entry->name;
+  step.report.kernel = std::visit([](const auto* entry) { return entry->name; }, choice.scheme);
   step.report.seconds = choice.estimate;
   s_.steps.push_back(std::move(step));
 }

@@ -29,6 +29,16 @@ struct Range {
   int64_t begin = 0, end = 0;
 };
 
+// Some rows of a map: row y, if it is there, begins at row(y). In floats.
+struct MapRows {
+  float* data = nullptr;
+  int64_t count = 0;  // of rows that there is room for; row y takes the place of row y - count
+  int64_t row_stride = 0, pixel_stride = 0;
+  int64_t first = 0;  // the row at `data`, where it is not row 0
+
+  float* row(int64_t y) const { return data + (y - first) % count * row_stride; }
+};
+
 // The taps k of an axis for which o * stride + k * dilation - pad lies inside the input.
 [[gnu::always_inline]] constexpr Range ValidTaps(const Window& w, int axis, int64_t o) {
   const int64_t at = o * w.stride[axis] - w.pad[axis], d = w.dilation[axis];
@@ -38,6 +48,14 @@ struct Range {
   if (end > w.kernel[axis]) end = w.kernel[axis];
   if (begin > end) begin = end;
   return {begin, end};
+}
+
+// The input rows (axis 1) that output rows [out.begin, out.end) read.
+constexpr Range InputRows(const Window& w, Range out) {
+  const int64_t begin = out.begin * w.stride[1] - w.pad[1];
+  const int64_t end = (out.end - 1) * w.stride[1] - w.pad[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
+  const Range r{begin < 0 ? 0 : begin, end < w.in[1] ? end : w.in[1]};
+  return r.begin < r.end ? r : Range{r.begin, r.begin};
 }
 
 // The output positions in [0, out) that meet the input inside with tap k.

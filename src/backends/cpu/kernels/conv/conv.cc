@@ -102,53 +102,76 @@ size_t ConvGemm::workspace_bytes() const {
   return AlignUp(static_cast<size_t>(rows) * row_bytes) * static_cast<size_t>(machine_.threads);
 }
 
+GemmCall ConvGemm::call() const {
+  GemmCall call;
+  call.panels = weights_.panels.data();
+  call.b = weights_.data.as<float>(), call.bias = weights_.bias.as<float>();
+  call.taps = spec_.window.taps(), call.k = weights_.shape.k;
+  call.prefetch = prefetch_;
+  call.epilogue = spec_.epilogue;
+  return call;
+}
+
 void ConvGemm::Run(const ConvArgs& args, const Parallel& parallel) const {
-  const Window& w = spec_.window;
-  const GemmKernels& kernels = GemmFor(machine_.target);
-  const int64_t pixels = spec_.batch * w.out_pixels();
+  const int64_t pixels = spec_.batch * spec_.window.out_pixels();
   const int num_panels = static_cast<int>(weights_.panels.size());
-  const size_t per_worker = workspace_bytes() / static_cast<size_t>(machine_.threads);
-
-  GemmCall base;
-  base.panels = weights_.panels.data();
-  base.b = weights_.data.as<float>(), base.bias = weights_.bias.as<float>();
-  base.taps = w.taps(), base.k = weights_.shape.k;
-  base.prefetch = prefetch_;
-  base.c_stride = args.out_stride;
-  base.residual_stride = args.residual_stride;
-  base.epilogue = spec_.epilogue;
-
-  // With one tap, rows that lie apart are gathered: at strides above 1 they tend to lie at powers
-  // of two, and all panels read them.
-  const bool pointwise = w.IsPointwise(), one_tap = w.taps() == 1;
-  const int height = kernels.tile_rows[weights_.panels.front().vectors];
-  const bool pack = one_tap && (!pointwise || RowsCollide(args.in_stride, height));
-
+  const size_t per_worker = scratch_bytes();
   parallel.For(blocks_.tasks(), [&](int64_t task, int worker) {
     const int64_t begin = task / blocks_.panel_groups * blocks_.rows;
     const int64_t end = std::min(begin + blocks_.rows, pixels);
     const int p0 = static_cast<int>(task % blocks_.panel_groups) * blocks_.panels;
     const int p1 = std::min(p0 + blocks_.panels, num_panels);
-    GemmCall call = base;
-    call.c = args.out + begin * args.out_stride;
-    if (args.residual) call.residual = args.residual + begin * args.residual_stride;
-    auto** table = reinterpret_cast<const float**>(static_cast<std::byte*>(args.workspace) +
-                                                   static_cast<size_t>(worker) * per_worker);
-    call.access = RowAccess::kPointers;
-    call.pointers = table, call.pointer_stride = end - begin;
-    if (!pointwise || pack)
-      FillPointers(w, args.in, args.in_stride, zeros_.as<float>(), begin, end, table);
-    if (one_tap) {
-      call.access = RowAccess::kStrided;
-      call.a = args.in + begin * args.in_stride, call.a_stride = args.in_stride;
-    }
-    if (pack) {
-      auto* rows = reinterpret_cast<float*>(table + (end - begin));
-      PackRows(table, end - begin, spec_.in_channels, rows);
-      call.a = rows, call.a_stride = PackedRowStride(spec_.in_channels);
-    }
-    kernels.run(call, 0, end - begin, p0, p1);
+    RunBlock(args, begin, end, p0, p1, args.out + begin * args.out_stride,
+             args.residual ? args.residual + begin * args.residual_stride : nullptr,
+             static_cast<std::byte*>(args.workspace) + static_cast<size_t>(worker) * per_worker);
   });
+}
+
+void ConvGemm::RunRows(const float* image, int64_t in_stride, Range rows, const MapRows& out,
+                       void* scratch) const {
+  const int64_t width = spec_.window.out[2];
+  ConvArgs args;
+  args.in = image, args.in_stride = in_stride, args.out_stride = out.pixel_stride;
+  const int panels = static_cast<int>(weights_.panels.size());
+  // As many rows at a time as follow each other in `out` and fit the scratch.
+  for (int64_t y = rows.begin; y < rows.end;) {
+    int64_t n = std::min(rows.end - y, out.count - (y - out.first) % out.count);
+    if (out.row_stride != width * out.pixel_stride) n = 1;
+    const int64_t end = (y + n) * width;
+    for (int64_t p = y * width; p < end; p += blocks_.rows) {
+      RunBlock(args, p, std::min(p + blocks_.rows, end), 0, panels,
+               out.row(y) + (p - y * width) * out.pixel_stride, nullptr, scratch);
+    }
+    y += n;
+  }
+}
+
+void ConvGemm::RunBlock(const ConvArgs& args, int64_t begin, int64_t end, int p0, int p1,
+                        float* out, const float* residual, void* scratch) const {
+  const Window& w = spec_.window;
+  GemmCall call = this->call();
+  call.c = out, call.c_stride = args.out_stride;
+  call.residual = residual, call.residual_stride = args.residual_stride;
+  // With one tap, rows that lie apart are gathered: at strides above 1 they tend to lie at powers
+  // of two, and all panels read them.
+  const bool pointwise = w.IsPointwise(), one_tap = w.taps() == 1;
+  const int height = kernels().tile_rows[weights_.panels.front().vectors];
+  const bool pack = one_tap && (!pointwise || RowsCollide(args.in_stride, height));
+  auto** table = static_cast<const float**>(scratch);
+  call.access = RowAccess::kPointers;
+  call.pointers = table, call.pointer_stride = end - begin;
+  if (!pointwise || pack)
+    FillPointers(w, args.in, args.in_stride, zeros_.as<float>(), begin, end, table);
+  if (one_tap) {
+    call.access = RowAccess::kStrided;
+    call.a = args.in + begin * args.in_stride, call.a_stride = args.in_stride;
+  }
+  if (pack) {
+    auto* rows = reinterpret_cast<float*>(table + (end - begin));
+    PackRows(table, end - begin, spec_.in_channels, rows);
+    call.a = rows, call.a_stride = PackedRowStride(spec_.in_channels);
+  }
+  kernels().run(call, 0, end - begin, p0, p1);
 }
 
 }  // namespace sula::cpu

@@ -54,9 +54,23 @@ class ConvGemm {
   size_t constant_bytes() const { return weights_.bytes() + zeros_.bytes(); }
   const GemmBlocks& blocks() const { return blocks_; }
   const PackedWeights& weights() const { return weights_; }
+  const GemmKernels& kernels() const { return GemmFor(machine_.target); }
   void Run(const ConvArgs& args, const Parallel& parallel) const;
 
+  // For callers that divide the work themselves: the product but for a, c and residual, ...
+  GemmCall call() const;
+  // ... or output rows `rows` of one image (of one or two spatial axes), whose input begins at
+  // `image`, by one thread. scratch: workspace_bytes() / threads. No residual.
+  void RunRows(const float* image, int64_t in_stride, Range rows, const MapRows& out,
+               void* scratch) const;
+  size_t scratch_bytes() const { return workspace_bytes() / static_cast<size_t>(machine_.threads); }
+
  private:
+  // Output pixels [begin, end), counted over the batch, of panels [p0, p1); `out` and `residual`
+  // are those of the first pixel.
+  void RunBlock(const ConvArgs& args, int64_t begin, int64_t end, int p0, int p1, float* out,
+                const float* residual, void* scratch) const;
+
   ConvSpec spec_;
   Machine machine_;
   PackedWeights weights_;
@@ -77,7 +91,15 @@ class ConvPlanar {
   size_t constant_bytes() const { return weights_.bytes(); }
   void Run(const ConvArgs& args, const Parallel& parallel) const;
 
+  int64_t image_floats() const { return spec_.in_channels * spec_.window.in_pixels(); }
+  // Output rows `rows` of one image, by one thread; residual: of the image's first pixel, or null.
+  void RunRows(const float* image, Range rows, const MapRows& out, const float* residual,
+               int64_t residual_stride, void* scratch) const;
+  size_t scratch_bytes() const { return workspace_bytes() / static_cast<size_t>(machine_.threads); }
+
  private:
+  void RunBand(const float* image, Range rows, const MapRows& out, const float* residual,
+               int64_t residual_stride, void* scratch) const;
   void CopyStrips(const float* image, int64_t row_begin, int64_t rows, float* strips) const;
 
   ConvSpec spec_;

@@ -73,48 +73,64 @@ void ConvPlanar::CopyStrips(const float* image, int64_t row_begin, int64_t rows,
 
 void ConvPlanar::Run(const ConvArgs& args, const Parallel& parallel) const {
   const Window& w = spec_.window;
-  const GemmKernels& kernels = GemmFor(machine_.target);
   const int64_t bands = (w.out[1] + band_rows_ - 1) / band_rows_;
-  const int64_t phases = w.stride[2];
-  const size_t per_worker = workspace_bytes() / static_cast<size_t>(machine_.threads);
-  const size_t pointer_bytes =
-      AlignUp(static_cast<size_t>(spec_.in_channels * w.taps()) * sizeof(float*));
-
+  const size_t per_worker = scratch_bytes();
   parallel.For(bands * spec_.batch, [&](int64_t task, int worker) {
     const int64_t image = task / bands, y0 = task % bands * band_rows_;
-    const int64_t y1 = std::min(y0 + band_rows_, w.out[1]);
-    std::byte* mine = static_cast<std::byte*>(args.workspace) + worker * per_worker;
-    auto* pointers = reinterpret_cast<const float**>(mine);
-    auto* strips = reinterpret_cast<float*>(mine + pointer_bytes);
-    const int64_t rows = (y1 - y0 - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
-    CopyStrips(args.in + image * spec_.in_channels * w.in_pixels(), y0 * w.stride[1] - w.pad[1],
-               rows, strips);
-    GemmCall call;
-    call.access = RowAccess::kStrips;
-    call.pointers = pointers;
-    call.panels = weights_.panels.data();
-    call.b = weights_.data.as<float>(), call.bias = weights_.bias.as<float>();
-    call.taps = spec_.in_channels * w.taps(), call.k = 1;
-    call.c_stride = args.out_stride, call.residual_stride = args.residual_stride;
-    call.epilogue = spec_.epilogue;
-    for (int64_t y = y0; y < y1; ++y) {
-      int64_t tap = 0;
-      for (int64_t c = 0; c < spec_.in_channels; ++c) {
-        for (int64_t ky = 0; ky < w.kernel[1]; ++ky) {
-          const int64_t row = (y - y0) * w.stride[1] + ky * w.dilation[1];
-          const float* strip = strips + (c * strip_rows_ + row) * phases * phase_floats_;
-          for (int64_t kx = 0; kx < w.kernel[2]; ++kx) {
-            const int64_t x = kx * w.dilation[2];
-            pointers[tap++] = strip + x % phases * phase_floats_ + x / phases;
-          }
+    const int64_t pixel = image * w.out_pixels();
+    RunBand(
+        args.in + image * spec_.in_channels * w.in_pixels(),
+        {y0, std::min(y0 + band_rows_, w.out[1])},
+        {args.out + pixel * args.out_stride, w.out[1], w.out[2] * args.out_stride, args.out_stride},
+        args.residual ? args.residual + pixel * args.residual_stride : nullptr,
+        args.residual_stride,
+        static_cast<std::byte*>(args.workspace) + static_cast<size_t>(worker) * per_worker);
+  });
+}
+
+void ConvPlanar::RunRows(const float* image, Range rows, const MapRows& out, const float* residual,
+                         int64_t residual_stride, void* scratch) const {
+  for (int64_t y = rows.begin; y < rows.end; y += band_rows_)
+    RunBand(image, {y, std::min(y + band_rows_, rows.end)}, out, residual, residual_stride,
+            scratch);
+}
+
+void ConvPlanar::RunBand(const float* image, Range rows, const MapRows& out, const float* residual,
+                         int64_t residual_stride, void* scratch) const {
+  const Window& w = spec_.window;
+  const GemmKernels& kernels = GemmFor(machine_.target);
+  const int64_t phases = w.stride[2];
+  const size_t pointer_bytes =
+      AlignUp(static_cast<size_t>(spec_.in_channels * w.taps()) * sizeof(float*));
+  auto* pointers = static_cast<const float**>(scratch);
+  auto* strips = reinterpret_cast<float*>(static_cast<std::byte*>(scratch) + pointer_bytes);
+  CopyStrips(image, rows.begin * w.stride[1] - w.pad[1],
+             (rows.end - rows.begin - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1] + 1,
+             strips);
+  GemmCall call;
+  call.access = RowAccess::kStrips;
+  call.pointers = pointers;
+  call.panels = weights_.panels.data();
+  call.b = weights_.data.as<float>(), call.bias = weights_.bias.as<float>();
+  call.taps = spec_.in_channels * w.taps(), call.k = 1;
+  call.c_stride = out.pixel_stride, call.residual_stride = residual_stride;
+  call.epilogue = spec_.epilogue;
+  for (int64_t y = rows.begin; y < rows.end; ++y) {
+    int64_t tap = 0;
+    for (int64_t c = 0; c < spec_.in_channels; ++c) {
+      for (int64_t ky = 0; ky < w.kernel[1]; ++ky) {
+        const int64_t row = (y - rows.begin) * w.stride[1] + ky * w.dilation[1];
+        const float* strip = strips + (c * strip_rows_ + row) * phases * phase_floats_;
+        for (int64_t kx = 0; kx < w.kernel[2]; ++kx) {
+          const int64_t x = kx * w.dilation[2];
+          pointers[tap++] = strip + x % phases * phase_floats_ + x / phases;
         }
       }
-      const int64_t pixel = (image * w.out[1] + y) * w.out[2];
-      call.c = args.out + pixel * args.out_stride;
-      call.residual = args.residual ? args.residual + pixel * args.residual_stride : nullptr;
-      kernels.run(call, 0, w.out[2], 0, static_cast<int>(weights_.panels.size()));
     }
-  });
+    call.c = out.row(y);
+    call.residual = residual ? residual + y * w.out[2] * residual_stride : nullptr;
+    kernels.run(call, 0, w.out[2], 0, static_cast<int>(weights_.panels.size()));
+  }
 }
 
 }  // namespace sula::cpu

@@ -63,17 +63,29 @@ size_t Depthwise::workspace_bytes() const {
   return ring_floats() * sizeof(float) * static_cast<size_t>(machine_.threads);
 }
 
+DepthwiseCall Depthwise::call() const {
+  DepthwiseCall call;
+  call.window = &spec_.window;
+  call.channels = spec_.out_channels;
+  call.weights = weights_.as<float>(), call.bias = bias_.as<float>();
+  call.epilogue = spec_.epilogue;
+  return call;
+}
+
+void Depthwise::RunRows(const DepthwiseCall& call, Range rows, int64_t channel, float* ring) const {
+  const int64_t width = spec_.window.out[2];
+  for (int64_t x = 0; x < width; x += columns_)
+    DepthwiseFor(machine_.target)
+        .run(call, {rows.begin, rows.end, x, std::min(x + columns_, width), channel}, ring);
+}
+
 void Depthwise::Run(const ConvArgs& args, const Parallel& parallel) const {
   const Window& w = spec_.window;
   const DepthwiseKernels& kernels = DepthwiseFor(machine_.target);
-  DepthwiseCall call;
-  call.window = &w;
-  call.channels = spec_.out_channels;
+  DepthwiseCall call = this->call();
   call.in = args.in, call.in_stride = args.in_stride;
-  call.weights = weights_.as<float>(), call.bias = bias_.as<float>();
   call.out = args.out, call.out_stride = args.out_stride;
   call.residual = args.residual, call.residual_stride = args.residual_stride;
-  call.epilogue = spec_.epilogue;
   const int64_t rows = spec_.batch * w.out[0] * w.out[1];
   const int64_t groups = (spec_.out_channels + kDepthwiseGroup - 1) / kDepthwiseGroup;
   const int64_t strips = (w.out[2] + columns_ - 1) / columns_;

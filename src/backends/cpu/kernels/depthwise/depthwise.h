@@ -13,12 +13,17 @@ struct DepthwiseCall {
   int64_t channels = 0;
   const float* in = nullptr;
   int64_t in_stride = 0;
+  // If given, the input of the block's channels lies ready in these rows, in place of `in`, as in
+  // the ring: pixels kDepthwiseGroup floats each, the first one -pad[2], those outside the map
+  // zeros, values behind the last channel finite up to a whole vector.
+  const MapRows* rows = nullptr;
   const float* weights = nullptr;  // [vector][taps][lanes], zeros behind the last channel
   const float* bias = nullptr;     // padded to whole groups
   float* out = nullptr;
   int64_t out_stride = 0;
   const float* residual = nullptr;
   int64_t residual_stride = 0;
+  int64_t first_row = 0;  // the output row that `out` and `residual` begin with
   Epilogue epilogue;
 };
 
@@ -55,8 +60,14 @@ class Depthwise {
   size_t constant_bytes() const { return weights_.bytes() + bias_.bytes(); }
   void Run(const ConvArgs& args, const Parallel& parallel) const;
 
- private:
+  // For callers that divide the work themselves: the call but for in, out and residual, and one
+  // group of channels [channel, channel + kDepthwiseGroup) of output rows `rows` by one thread.
+  // ring: ring_floats(); not used where call.rows is given.
+  DepthwiseCall call() const;
+  void RunRows(const DepthwiseCall& call, Range rows, int64_t channel, float* ring) const;
   size_t ring_floats() const;
+
+ private:
 
   ConvSpec spec_;
   Machine machine_;

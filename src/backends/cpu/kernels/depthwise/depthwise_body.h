@@ -165,6 +165,9 @@ void RunDepthwiseFast(const DepthwiseCall& call, const DepthwiseBlock& block, fl
   const int64_t columns = (width - 1) * kStride + kTaps;
   const int64_t first_column = block.column_begin * kStride - w.pad[2];
   const int64_t row_floats = columns * kDepthwiseGroup;
+  const MapRows filled_ring{ring, ring_rows, row_floats, kDepthwiseGroup};
+  const MapRows& from = call.rows ? *call.rows : filled_ring;
+  const int64_t from_column = call.rows ? block.column_begin * kStride * kDepthwiseGroup : 0;
   const int64_t left = call.channels - block.channel;
   const int channels = static_cast<int>(left < kDepthwiseGroup ? left : kDepthwiseGroup);
   const float* weights = call.weights + block.channel * taps;
@@ -183,17 +186,17 @@ void RunDepthwiseFast(const DepthwiseCall& call, const DepthwiseBlock& block, fl
     rows.count = 0;
     if (kz.begin < kz.end) {
       const int64_t first_row = (batch * w.in[0] + z * w.stride[0] - w.pad[0]) * w.in[1];
-      for (; filled < end; ++filled) {
+      for (; !call.rows && filled < end; ++filled) {
         FillRing<V>(call, (first_row + filled) * w.in[2], first_column, columns, block.channel,
                     channels, ring + filled % ring_rows * row_floats);
       }
       for (int64_t k = ky.begin; k < ky.end; ++k) {
-        rows.in[rows.count] = ring + (top + k * w.dilation[1]) % ring_rows * row_floats;
+        rows.in[rows.count] = from.row(top + k * w.dilation[1]) + from_column;
         rows.weights[rows.count] = weights + k * kTaps * V::kLanes;
         ++rows.count;
       }
     }
-    const int64_t pixel = row * w.out[2] + block.column_begin;
+    const int64_t pixel = (row - call.first_row) * w.out[2] + block.column_begin;
     for (int64_t i = 0; i < tiles; ++i) {
       const int64_t x0 = width * i / tiles, x1 = width * (i + 1) / tiles;
       DepthwiseOut to;
@@ -226,7 +229,7 @@ void RunDepthwiseAny(const DepthwiseCall& call, const DepthwiseBlock& block) {
     const Range kz = ValidTaps(w, 0, out_z), ky = ValidTaps(w, 1, out_y);
     for (int64_t x = block.column_begin; x < block.column_end; ++x) {
       const Range kx = ValidTaps(w, 2, x);
-      const int64_t pixel = row * w.out[2] + x;
+      const int64_t pixel = (row - call.first_row) * w.out[2] + x;
       for (int64_t c = block.channel; c < channel_end; c += V::kLanes) {
         const int lanes =
             channel_end - c < V::kLanes ? static_cast<int>(channel_end - c) : V::kLanes;

@@ -20,6 +20,7 @@ struct PoolCall {
   int64_t batch = 1, channels = 0;
   const float* in = nullptr;
   int64_t in_stride = 0;
+  int64_t first_row = 0;  // the input row that `in` begins with
   float* out = nullptr;
   int64_t out_stride = 0;
 };

@@ -87,7 +87,7 @@ void RunPoolRows(const PoolCall& call, int64_t row_begin, int64_t row_end, int64
     const Range kz = ValidTaps(w, 0, z), ky = ValidTaps(w, 1, y);
     const int64_t iz = z * w.stride[0] + kz.begin * w.dilation[0] - w.pad[0];
     const int64_t iy = y * w.stride[1] + ky.begin * w.dilation[1] - w.pad[1];
-    const int64_t line = ((batch * w.in[0] + iz) * w.in[1] + iy) * w.in[2];
+    const int64_t line = ((batch * w.in[0] + iz) * w.in[1] + iy - call.first_row) * w.in[2];
     PoolWindow window;
     window.size[0] = kz.end - kz.begin, window.size[1] = ky.end - ky.begin;
     window.step[0] = w.dilation[0] * w.in[1] * w.in[2] * call.in_stride;

@@ -1,0 +1,230 @@
+// Chains of convolutions and pools that one kernel computes by bands of rows.
+#include <algorithm>
+#include <array>
+
+#include "backends/cpu/conv_adapter.h"
+#include "backends/cpu/conv_kernels.h"
+#include "backends/cpu/kernels/bands/bands.h"
+#include "backends/cpu/pool_adapter.h"
+#include "ops/pool.h"
+
+namespace sula::cpu {
+namespace {
+
+// What the nodes of a chain of convolutions are to be.
+enum class Role : uint8_t { kPointwise, kPlanar, kWindow, kDepthwise };
+
+// The kernel that a node of this role would have by itself.
+const KernelEntry& Apart(Role role) {
+  const std::string_view name = role == Role::kPlanar      ? "planar_input"
+                                : role == Role::kDepthwise ? "depthwise"
+                                                           : "implicit_gemm";
+  const std::span<const KernelEntry> kernels = ConvKernels();
+  return *std::find_if(kernels.begin(), kernels.end(),
+                       [&](const KernelEntry& e) { return e.name == name; });
+}
+const KernelEntry& PoolApart() { return MaxPoolKernels()[0]; }
+
+std::string Where(const ChainRequest& request, size_t i) {
+  return StrCat("node ", i + 1, " ('", request.nodes[i].node->name, "'): ");
+}
+
+Verdict AcceptRole(const KernelRequest& request, Role role) {
+  if (Verdict v = Apart(role).accept(request); !v) return v;
+  const Result<ConvSpec> spec = SpecOf(request);
+  const Window& w = spec->window;
+  if (request.inputs[kX].dims.size() != 4) return Verdict::No("not two spatial axes");
+  if (role == Role::kDepthwise)
+    return DepthwiseUsesRing(w) ? Verdict::Yes()
+                                : Verdict::No("a window without fast depthwise kernel");
+  if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
+  if (role == Role::kPointwise && !w.IsPointwise())
+    return Verdict::No("a window of more than one pixel, or a stride");
+  return Verdict::Yes();
+}
+
+BandConv BandConvOf(const KernelRequest& request, Role role) {
+  return {*SpecOf(request), ConstantData(request, kW), ConstantData(request, kBias),
+          role == Role::kPlanar};
+}
+
+// What running nodes together saves: their values are neither written nor read again by way of L3,
+// and threads are forked and joined once.
+double Savings(const ChainRequest& request) {
+  double seconds = 0;
+  for (const KernelRequest& node : request.nodes.first(request.nodes.size() - 1))
+    seconds += Seconds({.bytes = 2 * BytesOf(node.outputs[0])}, BestTarget(), request.threads());
+  return seconds;
+}
+
+// Reads the first node's input, writes the last one's output and adds the residual of one of them.
+template <class Impl>
+class BandKernel : public Kernel {
+ public:
+  BandKernel(Impl impl, const ChainRequest& request, std::string detail)
+      : impl_(std::move(impl)), detail_(std::move(detail)) {
+    const KernelRequest& last = request.nodes.back();
+    in_stride_ = request.nodes[0].inputs[kX].pixel_stride;
+    out_stride_ = last.outputs[0].pixel_stride;
+    if (request.nodes.back().HasInput(kResidual)) {
+      residual_ = request.InputPort(request.nodes.size() - 1, kResidual);
+      residual_stride_ = last.inputs[kResidual].pixel_stride;
+    }
+    size_t port = 0;
+    for (size_t n = 0; n < request.nodes.size(); ++n)
+      for (size_t i = n > 0; i < request.nodes[n].inputs.size(); ++i, ++port)
+        packed_.push_back(request.nodes[n].IsConstant(i) && (i == kW || i == kBias));
+  }
+  size_t workspace_bytes() const override { return impl_.workspace_bytes(); }
+  size_t constant_bytes() const override { return impl_.constant_bytes(); }
+  bool ReadsConstant(int i) const override { return !packed_[static_cast<size_t>(i)]; }
+  std::string Detail() const override { return detail_; }
+  void Run(const RunArgs& args) const noexcept override {
+    ConvArgs a;
+    a.in = static_cast<const float*>(args.inputs[0]), a.in_stride = in_stride_;
+    a.out = static_cast<float*>(args.outputs[0]), a.out_stride = out_stride_;
+    if (residual_) a.residual = static_cast<const float*>(args.inputs[residual_]);
+    a.residual_stride = residual_stride_;
+    a.workspace = args.workspace;
+    impl_.Run(a, args.parallel);
+  }
+
+ private:
+  Impl impl_;
+  int64_t in_stride_ = 0, out_stride_ = 0, residual_stride_ = 0;
+  size_t residual_ = 0;       // its port; 0: none
+  std::vector<bool> packed_;  // by port
+  std::string detail_;
+};
+
+// ---- depthwise convolutions with what is before and behind them
+
+template <Role... kRoles>
+struct ConvChain {
+  static constexpr std::array kRole = {kRoles...};
+  static constexpr size_t kNodes = sizeof...(kRoles);
+  static constexpr size_t kMiddle = kRole[0] == Role::kDepthwise ? 0 : 1;
+  static constexpr std::array<const OpDef*, kNodes> kOps = [] {
+    std::array<const OpDef*, kNodes> ops{};
+    ops.fill(&op::kConv);
+    return ops;
+  }();
+
+  static Verdict Accept(const ChainRequest& request) {
+    for (size_t i = 0; i < kNodes; ++i) {
+      if (Verdict v = AcceptRole(request.nodes[i], kRole[i]); !v)
+        return Verdict::No(Where(request, i) + v.reason());
+      if (i + 1 < kNodes && request.nodes[i].HasInput(kResidual))
+        return Verdict::No(Where(request, i) + "a residual within the chain");
+    }
+    if (kRole[0] == Role::kPlanar && SpecOf(request.nodes[0])->out_channels > kDepthwiseGroup)
+      return Verdict::No(StrCat(Where(request, 0), "more than ", kDepthwiseGroup,
+                                " output channels of a planar convolution"));
+    return Verdict::Yes();
+  }
+
+  static void Layouts(const ChainRequest& request, std::span<LayoutNeed> inputs,
+                      std::span<LayoutNeed> outputs) {
+    if (kRole[0] != Role::kPlanar) inputs[kX] = LayoutNeed::kChannelLast;
+    outputs[0] = LayoutNeed::kChannelLast;
+    const size_t last = request.nodes.size() - 1;
+    if (request.nodes[last].HasInput(kResidual))
+      inputs[request.InputPort(last, kResidual)] = LayoutNeed::kChannelLast;
+  }
+
+  static double Estimate(const ChainRequest& request) {
+    double seconds = -Savings(request);
+    for (size_t i = 0; i < kNodes; ++i) seconds += Apart(kRole[i]).estimate(request.nodes[i]);
+    return seconds;
+  }
+
+  static Result<std::unique_ptr<Kernel>> Create(const ChainRequest& request) {
+    std::optional<BandConv> first, last;
+    if (kMiddle > 0) first = BandConvOf(request.nodes[0], kRole[0]);
+    if (kMiddle + 1 < kNodes) last = BandConvOf(request.nodes[kMiddle + 1], Role::kPointwise);
+    Machine machine = MachineOf(request.nodes[0]);
+    machine.target = TargetForColumns(SpecOf(request.nodes[kMiddle])->out_channels);
+    ASSIGN_OR_RETURN(
+        DepthwiseBands impl,
+        DepthwiseBands::Make(first, BandConvOf(request.nodes[kMiddle], Role::kDepthwise), last,
+                             machine));
+    std::string detail = StrCat(Name(machine.target), impl.by_groups() ? ", by groups, " : ", ",
+                                impl.band_rows(), " rows a band");
+    return std::unique_ptr<Kernel>(
+        std::make_unique<BandKernel<DepthwiseBands>>(std::move(impl), request, std::move(detail)));
+  }
+
+  static constexpr ChainEntry Entry(std::string_view name) {
+    return {.name = name,
+            .ops = kOps,
+            .layouts = Layouts,
+            .accept = Accept,
+            .estimate = Estimate,
+            .create = Create};
+  }
+};
+
+// ---- convolution and pool
+
+template <Role kRole>
+struct PoolChain {
+  static constexpr const OpDef* kOps[] = {&op::kConv, &op::kMaxPool};
+
+  static Verdict Accept(const ChainRequest& request) {
+    if (Verdict v = AcceptRole(request.nodes[0], kRole); !v)
+      return Verdict::No(Where(request, 0) + v.reason());
+    if (request.nodes[0].HasInput(kResidual))
+      return Verdict::No(Where(request, 0) + "a residual within the chain");
+    if (Verdict v = PoolApart().accept(request.nodes[1]); !v)
+      return Verdict::No(Where(request, 1) + v.reason());
+    return Verdict::Yes();
+  }
+
+  static void Layouts(const ChainRequest&, std::span<LayoutNeed> inputs,
+                      std::span<LayoutNeed> outputs) {
+    if (kRole != Role::kPlanar) inputs[kX] = LayoutNeed::kChannelLast;
+    outputs[0] = LayoutNeed::kChannelLast;
+  }
+
+  static double Estimate(const ChainRequest& request) {
+    return Apart(kRole).estimate(request.nodes[0]) + PoolApart().estimate(request.nodes[1]) -
+           Savings(request);
+  }
+
+  static Result<std::unique_ptr<Kernel>> Create(const ChainRequest& request) {
+    ASSIGN_OR_RETURN(const PoolCall pool, MaxPoolCall(request.nodes[1]));
+    Machine machine = MachineOf(request.nodes[0]);
+    machine.target = TargetForColumns(pool.channels);
+    ASSIGN_OR_RETURN(PoolBands impl,
+                     PoolBands::Make(BandConvOf(request.nodes[0], kRole), pool, machine));
+    std::string detail = StrCat(Name(machine.target), ", ", impl.band_rows(), " rows a band");
+    return std::unique_ptr<Kernel>(
+        std::make_unique<BandKernel<PoolBands>>(std::move(impl), request, std::move(detail)));
+  }
+
+  static constexpr ChainEntry Entry(std::string_view name) {
+    return {.name = name,
+            .ops = kOps,
+            .layouts = Layouts,
+            .accept = Accept,
+            .estimate = Estimate,
+            .create = Create};
+  }
+};
+
+using enum Role;
+constexpr ChainEntry kChains[] = {
+    ConvChain<kPointwise, kDepthwise, kPointwise>::Entry("bands_1x1_depthwise_1x1"),
+    ConvChain<kPlanar, kDepthwise, kPointwise>::Entry("bands_planar_depthwise_1x1"),
+    ConvChain<kDepthwise, kPointwise>::Entry("bands_depthwise_1x1"),
+    ConvChain<kPointwise, kDepthwise>::Entry("bands_1x1_depthwise"),
+    ConvChain<kPlanar, kDepthwise>::Entry("bands_planar_depthwise"),
+    PoolChain<kPlanar>::Entry("bands_planar_maxpool"),
+    PoolChain<kWindow>::Entry("bands_conv_maxpool"),
+};
+
+}  // namespace
+
+std::span<const ChainEntry> ConvChains() { return kChains; }
+
+}  // namespace sula::cpu

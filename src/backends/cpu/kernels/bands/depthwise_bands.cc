@@ -1,0 +1,332 @@
+#include <algorithm>
+
+#include "backends/cpu/kernels/bands/bands.h"
+
+namespace sula::cpu {
+namespace {
+
+constexpr int64_t kFloat = sizeof(float);
+
+int64_t RowExtent(const Window& w) { return (w.kernel[1] - 1) * w.dilation[1] + 1; }
+
+// Input rows that `rows` output rows read together, at most.
+int64_t RowsRead(const Window& w, int64_t rows) {
+  return std::min(w.in[1], (rows - 1) * w.stride[1] + RowExtent(w));
+}
+
+int64_t WeightBytes(const ConvSpec& s) {
+  return s.in_channels / s.groups * s.out_channels * s.window.taps() * kFloat;
+}
+
+}  // namespace
+
+Result<DepthwiseBands> DepthwiseBands::Make(const std::optional<BandConv>& first,
+                                            const BandConv& depthwise,
+                                            const std::optional<BandConv>& last,
+                                            const Machine& machine) {
+  DepthwiseBands r;
+  r.machine_ = machine;
+  r.depthwise_ = depthwise.spec;
+  int64_t weights = 0;
+  if (first && first->planar) {
+    ASSIGN_OR_RETURN(r.first_, ConvPlanar::Make(first->spec, first->weights, first->bias, machine));
+  } else if (first) {
+    ASSIGN_OR_RETURN(r.first_, ConvGemm::Make(first->spec, first->weights, first->bias, machine));
+  }
+  // One thread of the kernel at a time works on all columns of its rows.
+  Machine one_thread = machine;
+  one_thread.threads = 1;
+  ASSIGN_OR_RETURN(r.middle_,
+                   Depthwise::Make(depthwise.spec, depthwise.weights, depthwise.bias, one_thread));
+  if (last) {
+    ConvSpec spec = last->spec;
+    spec.batch = 1;
+    ASSIGN_OR_RETURN(r.last_, ConvGemm::Make(spec, last->weights, last->bias, machine));
+    weights += WeightBytes(spec);
+  }
+  if (first) weights += WeightBytes(first->spec);
+  r.MakeGroups();
+  r.ChooseBands(weights);
+  return r;
+}
+
+void DepthwiseBands::MakeGroups() {
+  const int64_t channels = middle_channels();
+  const int64_t lanes = DepthwiseFor(machine_.target).lanes;
+  if (const auto* gemm = std::get_if<ConvGemm>(&first_)) {
+    panels_ = gemm->weights().panels;
+    for (size_t p = 0; p < panels_.size(); ++p) {
+      Panel& panel = panels_[p];
+      if (groups_.empty() || panel.column + panel.columns - groups_.back().column > kDepthwiseGroup)
+        groups_.push_back({panel.column, 0, p, p});
+      Group& group = groups_.back();
+      group.columns = panel.column + panel.columns - group.column;
+      group.panel_end = p + 1;
+      panel.column -= group.column;
+    }
+  } else {
+    for (int64_t c = 0; c < channels; c += kDepthwiseGroup)
+      groups_.push_back({c, std::min<int64_t>(kDepthwiseGroup, channels - c), 0, 0});
+  }
+  for (const Group& g : groups_) ragged_ |= g.columns % lanes != 0;
+}
+
+// A band's maps take 3/4 of L2 together: what is measured best on 512 KiB is 320 to 480 KiB, lower
+// bands end in ragged tiles and read the weights too often. Where one group of a whole map takes at
+// most half, the map is one band, group by group.
+void DepthwiseBands::ChooseBands(int64_t weight_bytes) {
+  const Window& w = window();
+  const bool first = first_.index() != 0;
+  const int64_t budget = static_cast<int64_t>(machine_.l2_bytes) * 3 / 4;
+  row_pixels_ = std::max(w.pad[2] + w.in[2], (w.out[2] - 1) * w.stride[2] + w.kernel[2]);
+  // Rows at a multiple of 4 KiB would lie in the same sets of L1.
+  if (row_pixels_ * kDepthwiseGroup * kFloat % 4096 == 0) ++row_pixels_;
+
+  int64_t widest = 0;
+  for (const Group& g : groups_) widest = std::max(widest, g.columns);
+  const int64_t group_row = first ? row_pixels_ * widest * kFloat : 0;
+  const int64_t input_row = first ? row_pixels_ * middle_channels() * kFloat : 0;
+  const int64_t output_row = last_ ? w.out[2] * middle_channels() * kFloat : 0;
+
+  const int64_t threads = machine_.threads, rows = w.out[1];
+  const bool small_group = RowsRead(w, rows) * group_row <= budget * 2 / 3;
+  const int64_t map_bytes = w.in_pixels() * middle_channels() * kFloat;
+  chunk_rows_ = rows;
+  if (threads > 1 && depthwise_.batch < threads) {
+    by_groups_ = static_cast<int64_t>(groups_.size()) >= threads && small_group &&
+                 (first || weight_bytes > map_bytes);
+    const int64_t per_image = (threads + depthwise_.batch - 1) / depthwise_.batch;
+    if (!by_groups_) chunk_rows_ = (rows + per_image - 1) / per_image;
+  }
+  band_rows_ = chunk_rows_;
+  const auto fits = [&](int64_t r) {
+    return RowsRead(w, r) * input_row + r * output_row <= budget;
+  };
+  if (!by_groups_ && !(first && small_group)) {
+    while (band_rows_ > 1 && !fits(band_rows_)) --band_rows_;
+    const int64_t bands = (chunk_rows_ + band_rows_ - 1) / band_rows_;
+    band_rows_ = (chunk_rows_ + bands - 1) / bands;
+  }
+  ring_rows_ = RowsRead(w, band_rows_);
+  band_stride_ = PackedRowStride(middle_channels());
+}
+
+size_t DepthwiseBands::ScratchBytes() const {
+  size_t bytes = 0;
+  if (first_.index() != 0) {
+    const int64_t groups = one_band() ? 1 : static_cast<int64_t>(groups_.size());
+    bytes += AlignUp(static_cast<size_t>(groups * ring_rows_ * row_pixels_ * kDepthwiseGroup) *
+                     sizeof(float));
+  } else {
+    bytes += AlignUp(middle_.ring_floats() * sizeof(float));
+  }
+  if (last_ && !by_groups_)
+    bytes +=
+        AlignUp(static_cast<size_t>(band_rows_ * window().out[2] * band_stride_) * sizeof(float));
+  if (std::holds_alternative<ConvGemm>(first_))
+    bytes += 2 * AlignUp(static_cast<size_t>(ring_rows_ * window().in[2]) * sizeof(float*));
+  if (const auto* planar = std::get_if<ConvPlanar>(&first_))
+    bytes += AlignUp(planar->scratch_bytes());
+  return bytes;
+}
+
+size_t DepthwiseBands::workspace_bytes() const {
+  size_t bytes = ScratchBytes() * static_cast<size_t>(machine_.threads);
+  if (by_groups_ && last_)
+    bytes += AlignUp(static_cast<size_t>(window().out_pixels() * band_stride_) * sizeof(float)) +
+             AlignUp(last_->workspace_bytes());
+  return bytes;
+}
+
+size_t DepthwiseBands::constant_bytes() const {
+  size_t bytes = middle_.constant_bytes();
+  if (const auto* gemm = std::get_if<ConvGemm>(&first_)) bytes += gemm->constant_bytes();
+  if (const auto* planar = std::get_if<ConvPlanar>(&first_)) bytes += planar->constant_bytes();
+  if (last_) bytes += last_->constant_bytes();
+  return bytes;
+}
+
+DepthwiseBands::Scratch DepthwiseBands::ScratchOf(void* workspace, int worker) const {
+  auto* at = static_cast<std::byte*>(workspace) + static_cast<size_t>(worker) * ScratchBytes();
+  const auto take = [&](size_t bytes) {
+    std::byte* const p = at;
+    at += AlignUp(bytes);
+    return p;
+  };
+  Scratch s;
+  if (first_.index() != 0) {
+    const int64_t groups = one_band() ? 1 : static_cast<int64_t>(groups_.size());
+    s.rows = reinterpret_cast<float*>(
+        take(static_cast<size_t>(groups * ring_rows_ * row_pixels_ * kDepthwiseGroup) * 4));
+  } else {
+    s.ring = reinterpret_cast<float*>(take(middle_.ring_floats() * 4));
+  }
+  if (last_ && !by_groups_)
+    s.band = reinterpret_cast<float*>(
+        take(static_cast<size_t>(band_rows_ * window().out[2] * band_stride_) * 4));
+  if (std::holds_alternative<ConvGemm>(first_)) {
+    const size_t bytes = static_cast<size_t>(ring_rows_ * window().in[2]) * sizeof(float*);
+    s.sources = reinterpret_cast<const float**>(take(bytes));
+    s.targets = reinterpret_cast<float**>(take(bytes));
+  }
+  if (std::holds_alternative<ConvPlanar>(first_)) s.planar = at;
+  return s;
+}
+
+MapRows DepthwiseBands::RowsOf(const Scratch& scratch, size_t group) const {
+  const int64_t row = row_pixels_ * kDepthwiseGroup;
+  const int64_t slot = one_band() ? 0 : static_cast<int64_t>(group);
+  return {scratch.rows + slot * ring_rows_ * row, ring_rows_, row, kDepthwiseGroup};
+}
+
+// The columns outside the map are zeros; so is what lies behind the last channel of a group that
+// ends within a vector, for that vector is read.
+void DepthwiseBands::ClearEdges(const Scratch& scratch) const {
+  if (!scratch.rows) return;
+  const Window& w = window();
+  const int64_t row = row_pixels_ * kDepthwiseGroup;
+  const int64_t rows = (one_band() ? 1 : static_cast<int64_t>(groups_.size())) * ring_rows_;
+  if (ragged_) {
+    std::fill_n(scratch.rows, rows * row, 0.f);
+    return;
+  }
+  const int64_t left = w.pad[2] * kDepthwiseGroup, right = left + w.in[2] * kDepthwiseGroup;
+  for (int64_t y = 0; y < rows; ++y) {
+    std::fill_n(scratch.rows + y * row, left, 0.f);
+    std::fill(scratch.rows + y * row + right, scratch.rows + (y + 1) * row, 0.f);
+  }
+}
+
+void DepthwiseBands::FillTables(const Image& image, Range rows, const Scratch& scratch) const {
+  if (!std::holds_alternative<ConvGemm>(first_)) return;
+  const Window& w = window();
+  const MapRows to = RowsOf(scratch, 0);
+  const float** source = scratch.sources;
+  float** target = scratch.targets;
+  for (int64_t y = rows.begin; y < rows.end; ++y) {
+    const float* from = image.in + y * w.in[2] * image.in_stride;
+    float* pixel = to.row(y) + w.pad[2] * kDepthwiseGroup;
+    for (int64_t x = 0; x < w.in[2]; ++x) {
+      *source++ = from + x * image.in_stride;
+      *target++ = pixel + x * kDepthwiseGroup;
+    }
+  }
+}
+
+void DepthwiseBands::RunGroup(const Image& image, size_t index, Range fresh, Range rows, float* out,
+                              int64_t out_stride, int64_t first_row, const Scratch& scratch) const {
+  const Window& w = window();
+  const Group& group = groups_[index];
+  MapRows ready = RowsOf(scratch, index);
+  if (const auto* gemm = std::get_if<ConvGemm>(&first_); gemm && fresh.begin < fresh.end) {
+    GemmCall call = gemm->call();
+    call.access = RowAccess::kPointers;
+    call.pointers = scratch.sources, call.c_rows = scratch.targets;
+    call.pointer_stride = (fresh.end - fresh.begin) * w.in[2];
+    call.panels = panels_.data();
+    call.bias += group.column;
+    gemm->kernels().run(call, 0, call.pointer_stride, static_cast<int>(group.panel_begin),
+                        static_cast<int>(group.panel_end));
+  } else if (const auto* planar = std::get_if<ConvPlanar>(&first_);
+             planar && fresh.begin < fresh.end) {
+    MapRows inside = ready;
+    inside.data += w.pad[2] * kDepthwiseGroup;
+    planar->RunRows(image.in, fresh, inside, nullptr, 0, scratch.planar);
+  }
+  DepthwiseCall call = middle_.call();
+  call.channels = group.column + group.columns;
+  if (scratch.rows) {
+    call.rows = &ready;
+  } else {
+    call.in = image.in, call.in_stride = image.in_stride;
+  }
+  call.out = out, call.out_stride = out_stride, call.first_row = first_row;
+  if (!last_) call.residual = image.residual, call.residual_stride = image.residual_stride;
+  middle_.RunRows(call, rows, group.column, scratch.ring);
+}
+
+void DepthwiseBands::RunChunk(const Image& image, Range chunk, const Scratch& scratch) const {
+  const Window& w = window();
+  const int64_t group_floats = ring_rows_ * row_pixels_ * kDepthwiseGroup;
+  int64_t done = 0;  // input rows up to here have been computed
+  for (int64_t y = chunk.begin; y < chunk.end; y += band_rows_) {
+    const Range rows{y, std::min(y + band_rows_, chunk.end)};
+    const Range need = InputRows(w, rows);
+    const Range fresh{std::max(need.begin, done), need.end};
+    done = std::max(done, need.end);
+    FillTables(image, fresh, scratch);
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      if (last_) {
+        RunGroup(image, g, fresh, rows, scratch.band, band_stride_, y, scratch);
+      } else {
+        RunGroup(image, g, fresh, rows, image.out, image.out_stride, 0, scratch);
+      }
+      if (!one_band() && scratch.targets)
+        for (int64_t i = 0; i < (fresh.end - fresh.begin) * w.in[2]; ++i)
+          scratch.targets[i] += group_floats;
+    }
+    if (!last_) continue;
+    GemmCall call = last_->call();
+    call.a_stride = band_stride_;
+    call.c_stride = image.out_stride, call.residual_stride = image.residual_stride;
+    const int64_t pixels = (rows.end - rows.begin) * w.out[2], block = last_->blocks().rows;
+    for (int64_t p = 0; p < pixels; p += block) {
+      call.a = scratch.band + p * band_stride_;
+      call.c = image.out + (y * w.out[2] + p) * image.out_stride;
+      if (image.residual)
+        call.residual = image.residual + (y * w.out[2] + p) * image.residual_stride;
+      last_->kernels().run(call, 0, std::min(block, pixels - p), 0,
+                           static_cast<int>(last_->weights().panels.size()));
+    }
+  }
+}
+
+void DepthwiseBands::RunGroups(const ConvArgs& args, const Parallel& parallel) const {
+  const Window& w = window();
+  auto* shared = static_cast<std::byte*>(args.workspace) +
+                 ScratchBytes() * static_cast<size_t>(machine_.threads);
+  const Range all{0, w.out[1]}, fresh = InputRows(w, all);
+  for (int64_t b = 0; b < depthwise_.batch; ++b) {
+    const Image image = ImageOf(args, b);
+    auto* band = reinterpret_cast<float*>(shared);
+    parallel.For(static_cast<int64_t>(groups_.size()), [&](int64_t group, int worker) {
+      const Scratch scratch = ScratchOf(args.workspace, worker);
+      ClearEdges(scratch);
+      FillTables(image, fresh, scratch);
+      RunGroup(image, static_cast<size_t>(group), fresh, all, last_ ? band : image.out,
+               last_ ? band_stride_ : image.out_stride, 0, scratch);
+    });
+    if (!last_) continue;
+    ConvArgs last = args;
+    last.in = band, last.in_stride = band_stride_;
+    last.out = image.out, last.residual = image.residual;
+    last.workspace =
+        shared + AlignUp(static_cast<size_t>(w.out_pixels() * band_stride_) * sizeof(float));
+    last_->Run(last, parallel);
+  }
+}
+
+DepthwiseBands::Image DepthwiseBands::ImageOf(const ConvArgs& args, int64_t image) const {
+  const Window& w = window();
+  Image r;
+  int64_t in_floats = w.in_pixels() * args.in_stride;
+  if (const auto* planar = std::get_if<ConvPlanar>(&first_)) in_floats = planar->image_floats();
+  r.in = args.in + image * in_floats, r.in_stride = args.in_stride;
+  r.out = args.out + image * w.out_pixels() * args.out_stride, r.out_stride = args.out_stride;
+  if (args.residual) r.residual = args.residual + image * w.out_pixels() * args.residual_stride;
+  r.residual_stride = args.residual_stride;
+  return r;
+}
+
+void DepthwiseBands::Run(const ConvArgs& args, const Parallel& parallel) const {
+  if (by_groups_) return RunGroups(args, parallel);
+  const int64_t rows = window().out[1];
+  parallel.For(depthwise_.batch * chunks(), [&](int64_t task, int worker) {
+    const int64_t begin = task % chunks() * chunk_rows_;
+    const Scratch scratch = ScratchOf(args.workspace, worker);
+    ClearEdges(scratch);
+    RunChunk(ImageOf(args, task / chunks()), {begin, std::min(begin + chunk_rows_, rows)}, scratch);
+  });
+}
+
+}  // namespace sula::cpu

@@ -1,0 +1,143 @@
+// Nodes in a row as one step, where a backend has a kernel for them that costs less.
+#include <algorithm>
+
+#include "runtime/prepare/scheduler.h"
+
+namespace sula {
+bool Scheduler::IsMade(ValueId v) const {
+  return v == kNoValue || graph_.Constant(v) || !forms_[v].empty() || recipes_[v].has_value();
+}
+
+std::vector<NodeId> Scheduler::PathFrom(NodeId id) const {
+  std::vector<NodeId> path = {id};
+  while (path.size() < max_path_) {
+    const Node& node = graph_.node(path.back());
+    const ValueId v = node.outputs[0];
+    for (size_t i = 1; i < node.outputs.size(); ++i)
+      if (node.outputs[i] != kNoValue) return path;
+    if (v == kNoValue || readers_[v].size() != 1 || graph_.IsOutput(v)) return path;
+    const Node& next = graph_.node(readers_[v][0]);
+    if (next.inputs[0] != v || std::count(next.inputs.begin(), next.inputs.end(), v) != 1 ||
+        next.op->Has(kDataMovement))
+      return path;
+    for (size_t i = 1; i < next.inputs.size(); ++i)
+      if (!IsMade(next.inputs[i]) || (next.inputs[i] != kNoValue && !IsStatic(next.inputs[i])))
+        return path;
+    for (ValueId y : next.outputs)
+      if (y != kNoValue && !IsStatic(y)) return path;
+    path.push_back(readers_[v][0]);
+  }
+  return path;
+}
+
+const Scheduler::Foreseen& Scheduler::Foresee(NodeId id, Layout layout) {
+  const auto [known, fresh] = foreseen_.try_emplace({id, layout});
+  if (fresh) {
+    std::vector<CandidateReport> unused;
+    assumed_ = {graph_.node(id).inputs[0], layout};
+    known->second = {BestKernel(id, unused), ChainsFrom(PathFrom(id), unused)};
+    assumed_.reset();
+  }
+  return known->second;
+}
+
+double Scheduler::CostAlong(std::span<const NodeId> path, Layout layout, KnownCosts& known) {
+  if (path.empty()) return 0;
+  const auto [cost, fresh] = known.try_emplace({path.size(), layout}, kNever);
+  if (!fresh) return cost->second;
+  const Foreseen& first = Foresee(path[0], layout);
+  double best = kNever;
+  const auto weigh = [&](const KernelChoice& choice) {
+    const auto n = static_cast<size_t>(choice.nodes);
+    if (!choice.backend || n > path.size()) return;
+    best = std::min(best, choice.seconds + CostAlong(path.subspan(n), choice.outputs[0], known));
+  };
+  weigh(first.apart);
+  for (const KernelChoice& chain : first.chains) weigh(chain);
+  return cost->second = best;
+}
+
+std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
+                                                std::vector<CandidateReport>& reports) {
+  std::vector<Ports> ports;
+  std::vector<KernelRequest> requests;
+  for (NodeId id : path) ports.push_back(PortsOf(id));
+  for (size_t i = 0; i < path.size(); ++i)
+    requests.push_back(ports[i].Request(graph_.node(path[i]), options_.threads));
+
+  std::vector<KernelChoice> choices;
+  for (Backend* backend : backends_) {
+    for (const ChainEntry& entry : backend->Chains()) {
+      const size_t n = entry.ops.size();
+      if (n > path.size() ||
+          !std::equal(entry.ops.begin(), entry.ops.end(), path.begin(),
+                      [&](const OpDef* op, NodeId id) { return graph_.node(id).op == op; }))
+        continue;
+      CandidateReport report{.backend = std::string(backend->name()),
+                             .kernel = std::string(entry.name),
+                             .nodes = static_cast<int>(n)};
+      const ChainRequest request{std::span(requests).first(n)};
+      Ports whole = ports[0];
+      for (size_t i = 1; i < n; ++i) {
+        const auto append = [](auto& to, const auto& from) {
+          to.insert(to.end(), from.begin() + 1, from.end());
+        };
+        append(whole.input_values, ports[i].input_values);
+        append(whole.inputs, ports[i].inputs);
+        append(whole.constants, ports[i].constants);
+      }
+      whole.output_values = ports[n - 1].output_values;
+      whole.outputs = ports[n - 1].outputs;
+      const bool too_large = options_.refused.contains({path[0], &entry});
+      const Verdict verdict = whole.HasEmptyInput() ? Verdict::No("an input has no elements")
+                              : too_large ? Verdict::No("its memory does not fit into max_bytes")
+                                          : entry.accept(request);
+      if (verdict) {
+        PortNeeds needs(whole);
+        entry.layouts(request, needs.inputs, needs.outputs);
+        KernelChoice choice{.backend = backend, .scheme = &entry, .nodes = static_cast<int>(n)};
+        choice.estimate = entry.estimate(request);
+        SetLayouts(whole, needs, choice);
+        report.seconds = choice.seconds;
+        choices.push_back(std::move(choice));
+      } else {
+        report.refused = verdict.reason();
+      }
+      reports.push_back(std::move(report));
+    }
+  }
+  return choices;
+}
+
+KernelChoice Scheduler::BestOf(std::span<const NodeId> path, KernelChoice apart,
+                               std::vector<CandidateReport>& reports) {
+  const size_t first = reports.size();
+  std::vector<KernelChoice> chains = ChainsFrom(path, reports);
+  // What the nodes of each chain cost apart.
+  for (size_t i = first; i < reports.size(); ++i) {
+    double sum = apart.seconds;
+    Layout layout = apart.outputs[0];
+    for (int n = 1; n < reports[i].nodes; ++n) {
+      const KernelChoice& next = Foresee(path[static_cast<size_t>(n)], layout).apart;
+      sum += next.seconds;
+      if (!next.backend) break;
+      layout = next.outputs[0];
+    }
+    reports[i].seconds_apart = sum;
+  }
+  if (chains.empty()) return apart;
+  KnownCosts known;
+  double least = apart.seconds + CostAlong(path.subspan(1), apart.outputs[0], known);
+  KernelChoice best = std::move(apart);
+  for (KernelChoice& chain : chains) {
+    const double seconds = chain.seconds + CostAlong(path.subspan(static_cast<size_t>(chain.nodes)),
+                                                     chain.outputs[0], known);
+    // At equal cost a chain needs less memory than its nodes apart.
+    if (best.nodes > 1 ? seconds >= least : seconds > least) continue;
+    least = seconds;
+    best = std::move(chain);
+  }
+  return best;
+}
+
+}  // namespace sula
