@@ -137,25 +137,22 @@ template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
     const float* b = t->b;
     const float* p[kRows];
     if constexpr (kAccess == RowAccess::kStrips) {
+      constexpr int kChannels = 3;  // of most images: a multiple of the taps
       const float* const* strips = t->pointers;
       const int64_t offset = t->pointer_offset + row;
-      int64_t left = t->taps;
-      for (; left >= kUnroll; left -= kUnroll, strips += kUnroll) {
-#pragma GCC unroll 4
-        for (int u = 0; u < kUnroll; ++u, b += kStep) {
-          const float* strip = strips[u] + offset;
-#pragma GCC unroll 16
-          for (int i = 0; i < kRows; ++i) p[i] = strip + i;
-          GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, 0, b);
-        }
-      }
-#pragma GCC unroll 1
-      for (; left > 0; --left, ++strips, b += kStep) {
-        const float* strip = strips[0] + offset;
+      auto step = [&](int u) __attribute__((always_inline)) {
+        const float* strip = strips[u] + offset;
 #pragma GCC unroll 16
         for (int i = 0; i < kRows; ++i) p[i] = strip + i;
-        GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, 0, b);
+        GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, 0, b + u * kStep);
+      };
+      int64_t left = t->taps;
+      for (; left >= kChannels; left -= kChannels, strips += kChannels, b += kChannels * kStep) {
+#pragma GCC unroll 4
+        for (int u = 0; u < kChannels; ++u) step(u);
       }
+#pragma GCC unroll 1
+      for (; left > 0; --left, ++strips, b += kStep) step(0);
     } else {
       const float* const* pointers = t->pointers + row;
       for (int64_t tap = 0; tap < (kAccess == RowAccess::kPointers ? t->taps : 1); ++tap) {
