@@ -104,6 +104,9 @@ struct Avx2 {
     }
     if (n & 1) _mm_store_ss(p, x);
   }
+  [[gnu::always_inline]] void AddProduct(Avx2 a, Avx2 b) {
+    asm("vfmadd231ps %2, %1, %0" : "+x"(v) : "x"(a.v), "x"(b.v));
+  }
   [[gnu::always_inline]] void Pin() { asm("" : "+x"(v)); }
 
   [[gnu::always_inline]] friend Avx2 operator+(Avx2 a, Avx2 b) { return {_mm256_add_ps(a.v, b.v)}; }

@@ -83,6 +83,9 @@ struct Avx512 {
   [[gnu::always_inline]] void StoreN(float* p, int n) const {
     _mm512_mask_storeu_ps(p, First(n), v);
   }
+  [[gnu::always_inline]] void AddProduct(Avx512 a, Avx512 b) {
+    asm("vfmadd231ps %2, %1, %0" : "+v"(v) : "v"(a.v), "v"(b.v));
+  }
   [[gnu::always_inline]] void Pin() { asm("" : "+v"(v)); }
 
   [[gnu::always_inline]] friend Avx512 operator+(Avx512 a, Avx512 b) {

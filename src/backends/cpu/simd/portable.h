@@ -11,6 +11,9 @@
 //   v.Store(p) v.StoreN(p, n)    the same for writing
 //   v.Pin()                      keeps v in a register at this point (stops the compiler from
 //                                hoisting loads across unrolled steps, which spills accumulators)
+//   v.AddProduct(a, b)           v = Fma(a, b, v), in v's register whatever the compiler thinks
+//   best:
+//                                left alone it rotates accumulators through registers and spills
 //   a + b, a - b, a * b, a / b, -a, a += b ...
 //   Fma(a, b, c) = a * b + c, Fnma(a, b, c) = c - a * b (rounded once where the processor can)
 //   Max(a, b) = a > b ? a : b, Min(a, b) = a < b ? a : b: a NaN in b passes through, so clamp with
@@ -132,6 +135,7 @@ struct Portable {
   [[gnu::always_inline]] void StoreN(float* p, int n) const {
     for (int i = 0; i < n; ++i) p[i] = v[i];
   }
+  [[gnu::always_inline]] void AddProduct(Portable a, Portable b) { *this = Fma(a, b, *this); }
   [[gnu::always_inline]] void Pin() {}
 
   [[gnu::always_inline]] friend Portable operator+(Portable a, Portable b) { return {a.v + b.v}; }

@@ -3,7 +3,7 @@
 // Input rows pass through a ring in L1, one group of kGroup channels wide. There, pixels lie at a
 // fixed small stride and padding columns are zeros, so that tiles need no edge cases, all their
 // addresses are constants from one pointer, and maps whose pixel stride is a power of two don't
-// fight for the same sets of the cache. A tile is one channel vector of up to kMaxTile neighbouring
+// fight for the same sets of the cache. A tile is one channel vector of up to eight neighbouring
 // output pixels: each input column is loaded once and used by every output whose window holds it.
 #pragma once
 
@@ -15,7 +15,14 @@
 
 namespace sula::cpu {
 
-inline constexpr int kMaxTile = 8;  // accumulators: the latency of two FMAs a cycle
+// Output pixels of a tile: enough for the latency of two FMAs a cycle, but no more than leave
+// registers for the columns of one phase of the stride, so that each is loaded once, and a weight.
+template <class V, int kTaps, int kStride>
+constexpr int DepthwiseTileWidth() {
+  int tile = 8;
+  while (tile > 1 && 2 * tile + (kTaps + kStride - 1) / kStride >= V::kRegisters) --tile;
+  return tile;
+}
 
 template <class V>
 [[gnu::always_inline]] inline V LoadLanes(const float* p, int lanes) {
@@ -50,6 +57,7 @@ template <class V, int kTile, bool kResidual, bool kFull>
                                              V hi, int64_t channel, int lanes) {
   if constexpr (kFull) lanes = V::kLanes;
   float* out = to.out + channel;
+  asm volatile("" : "+r"(out));  // one pointer, not one per pixel kept over all channels
   const float* residual = to.residual + channel;
 #pragma GCC unroll 8
   for (int i = 0; i < kTile; ++i, out += to.out_stride, residual += to.residual_stride) {
@@ -60,33 +68,30 @@ template <class V, int kTile, bool kResidual, bool kFull>
 }
 
 // Adds one row of taps to kTile outputs. Tap by tap: neighbouring FMAs then belong to different
-// outputs, as their latency wants; column by column an output would wait for itself.
+// outputs, as their latency wants; column by column an output would wait for itself. Phase by phase
+// of the stride: only columns that share taps need registers at the same time.
 template <class V, int kTaps, int kStride, int kTile>
 [[gnu::always_inline]] inline void AddTapRow(V (&acc)[kTile], const float* in,
                                              const float* weights) {
-  constexpr int kColumns = (kTile - 1) * kStride + kTaps;
-  if constexpr (kColumns + kTile + 1 < V::kRegisters) {  // each column is loaded once
+  asm volatile("" : "+r"(in));  // so that columns are constants from one pointer
+#pragma GCC unroll 2
+  for (int phase = 0; phase < kStride; ++phase) {
+    constexpr int kColumns = kTile - 1 + (kTaps + kStride - 1) / kStride;
     V x[kColumns];
-#pragma GCC unroll 32
+#pragma GCC unroll 16
     for (int c = 0; c < kColumns; ++c) {
-      x[c] = V::Load(in + c * kDepthwiseGroup);
-      x[c].Pin();  // in a register, not an operand that is loaded kTaps times
+      if (c * kStride + phase >= (kTile - 1) * kStride + kTaps)
+        continue;  // of the first phase only
+      x[c] = V::Load(in + (c * kStride + phase) * kDepthwiseGroup);
+      x[c].Pin();  // in a register, not an operand that is loaded once per tap
     }
 #pragma GCC unroll 8
-    for (int k = 0; k < kTaps; ++k) {
+    for (int k = phase; k < kTaps; k += kStride) {
       const V w = V::Load(weights + k * V::kLanes);
 #pragma GCC unroll 8
-      for (int i = 0; i < kTile; ++i) acc[i] = Fma(x[i * kStride + k], w, acc[i]);
+      for (int i = 0; i < kTile; ++i) acc[i].AddProduct(x[i + k / kStride], w);
     }
-  } else {  // columns are operands in memory
-#pragma GCC unroll 8
-    for (int k = 0; k < kTaps; ++k) {
-      const V w = V::Load(weights + k * V::kLanes);
-#pragma GCC unroll 8
-      for (int i = 0; i < kTile; ++i)
-        acc[i] = Fma(V::Load(in + (i * kStride + k) * kDepthwiseGroup), w, acc[i]);
-      asm volatile("" ::: "memory");  // keeps the compiler from sharing loads, which would spill
-    }
+    asm volatile("" ::: "memory");  // loads of the next phase stay behind: they would spill
   }
 }
 
@@ -125,7 +130,7 @@ constexpr auto DepthwiseTable() {
     return std::array<DepthwiseTileFn, sizeof...(kTile) + 1>{
         nullptr, RunDepthwiseTile<V, kTaps, kStride, kTile + 1, kResidual>...};
   }
-  (std::make_integer_sequence<int, kMaxTile>());
+  (std::make_integer_sequence<int, DepthwiseTileWidth<V, kTaps, kStride>()>());
 }
 
 // Copies `channels` channels of input columns [column, column + columns) of one row to the ring;
@@ -160,6 +165,7 @@ void RunDepthwiseFast(const DepthwiseCall& call, const DepthwiseBlock& block, fl
   const auto& table = call.residual ? kResidual : kPlain;
   const Window& w = *call.window;
   const int64_t taps = w.taps(), width = block.column_end - block.column_begin;
+  constexpr int64_t kMaxTile = DepthwiseTileWidth<V, kTaps, kStride>();
   const int64_t tiles = (width + kMaxTile - 1) / kMaxTile;
   const int64_t ring_rows = DepthwiseRingRows(w);
   const int64_t columns = (width - 1) * kStride + kTaps;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "backends/cpu/kernels/epilogue_body.h"
@@ -15,8 +16,9 @@
 
 namespace sula::cpu {
 
-// What one tile needs of a call, with everything that does not depend on the row resolved.
-struct GemmTile {
+// What a run of tiles needs of a call, with everything that does not depend on the row resolved.
+struct GemmTiles {
+  int64_t count;  // tiles of the same height, one below the other
   const float* a;
   int64_t a_stride;
   const float* const* pointers;
@@ -40,7 +42,7 @@ inline constexpr int kPrefetchBytes = 4096;
 // acc += a(rows, k) * b(k, columns) for one k.
 template <class V, int kRows, int kVectors, bool kPrefetch>
 [[gnu::always_inline]] inline void GemmStep(V (&acc)[kRows][kVectors], const float* (&p)[kRows],
-                                            int64_t k, const float*& b) {
+                                            int64_t k, const float* b) {
   if constexpr (kPrefetch) {
     constexpr int kLine = 16;  // floats
 #pragma GCC unroll 4
@@ -51,86 +53,148 @@ template <class V, int kRows, int kVectors, bool kPrefetch>
   V w[kVectors];
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) w[v] = V::Load(b + v * V::kLanes);
-  b += kVectors * V::kLanes;
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
     const V x = V::Set(p[i][k]);
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) {
-      acc[i][v] = Fma(x, w[v], acc[i][v]);
-      // 9 x 3 with all 32 registers in use: without it g++ 12 keeps some accumulators on the stack
-      if constexpr (kVectors == 3 && V::kRegisters == 32) acc[i][v].Pin();
-    }
+    for (int v = 0; v < kVectors; ++v) acc[i][v].AddProduct(x, w[v]);
   }
   // No load may move across: hoisted over unrolled steps they would push accumulators out of the
   // registers.
   asm volatile("" ::: "memory");
 }
 
-template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
-[[gnu::noinline]] void RunGemmTile(const GemmTile& t) {
-  constexpr int kUnroll = 4;
-  V acc[kRows][kVectors];
+// Adds the residual, clamps and stores one tile. What differs between calls is decided once per
+// tile, outside of the unrolled loops.
+template <class V, int kRows, int kVectors>
+[[gnu::always_inline]] inline void FinishTile(V (&acc)[kRows][kVectors], float* (&c)[kRows],
+                                              const float* residual, int64_t residual_stride,
+                                              int last, float low, float high) {
+  constexpr int kEnd = kVectors - 1, kLast = kEnd * V::kLanes;
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  if (residual) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+      const float* r = residual + i * residual_stride;
 #pragma GCC unroll 4
-  for (int v = 0; v < kVectors; ++v) {
-    const V bias = V::Load(t.bias + v * V::kLanes);
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) acc[i][v] = bias;
-  }
-  const float* b = t.b;
-  const int64_t depth = t.k;
-  const float* p[kRows];
-  if constexpr (kAccess == RowAccess::kStrips) {
-    for (int64_t tap = 0; tap < t.taps; ++tap) {
-      const float* row = t.pointers[tap] + t.pointer_offset;
-#pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) p[i] = row + i;
-      GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, 0, b);
+      for (int v = 0; v < kEnd; ++v) acc[i][v] += V::Load(r + v * V::kLanes);
     }
+    if (last == V::kLanes) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i)
+        acc[i][kEnd] += V::Load(residual + i * residual_stride + kLast);
+    } else {
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i)
+        acc[i][kEnd] += V::LoadN(residual + i * residual_stride + kLast, last);
+    }
+  }
+  if (low != -kInfinity) {
+    const V lo = V::Set(low);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[i][v] = Max(lo, acc[i][v]);
+  }
+  if (high != kInfinity) {
+    const V hi = V::Set(high);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[i][v] = Min(hi, acc[i][v]);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < kEnd; ++v) acc[i][v].Store(c[i] + v * V::kLanes);
+  if (last == V::kLanes) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) acc[i][kEnd].Store(c[i] + kLast);
   } else {
-    const int64_t taps = kAccess == RowAccess::kPointers ? t.taps : 1;
-    for (int64_t tap = 0; tap < taps; ++tap) {
 #pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) {
-        p[i] = kAccess == RowAccess::kPointers
-                   ? t.pointers[tap * t.pointer_stride + i] + t.pointer_offset
-                   : t.a + i * t.a_stride;
-      }
-      int64_t k = 0;
-      for (; k + kUnroll <= depth; k += kUnroll) {
-#pragma GCC unroll 4
-        for (int u = 0; u < kUnroll; ++u) GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, k + u, b);
-      }
-      for (; k < depth; ++k) GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, k, b);
-    }
+    for (int i = 0; i < kRows; ++i) acc[i][kEnd].StoreN(c[i] + kLast, last);
   }
-  const V lo = V::Set(t.lo), hi = V::Set(t.hi);
-#pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) {
-    float* c = t.c + i * t.c_stride;
-    if constexpr (kAccess == RowAccess::kPointers) {
-      if (t.c_rows) c = t.c_rows[i] + t.column;
-    }
+}
+
+// Tiles follow each other within one function, so that one's stores overlap the next one's sums:
+// at k = 16 to 32 the edges between tiles would otherwise cost a third of the time.
+template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
+[[gnu::noinline]] void RunGemmTiles(const GemmTiles& tiles) {
+  constexpr int kUnroll = 4, kStep = kVectors * V::kLanes;
+  const GemmTiles* t = &tiles;
+  for (int64_t tile = 0, count = t->count; tile < count; ++tile) {
+    // Hides from the compiler that nothing here changes from tile to tile: kept in registers, masks
+    // and limits would push accumulators out.
+    asm volatile("" : "+r"(t));
+    V acc[kRows][kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      const bool tail = v == kVectors - 1 && t.last != V::kLanes;
-      V x = acc[i][v];
-      if (t.residual) {
-        const float* r = t.residual + i * t.residual_stride + v * V::kLanes;
-        x += tail ? V::LoadN(r, t.last) : V::Load(r);
+      const V start = V::Load(t->bias + v * V::kLanes);
+#pragma GCC unroll 16
+      for (int i = 0; i < kRows; ++i) acc[i][v] = start;
+    }
+    const int64_t row = tile * kRows;
+    const float* b = t->b;
+    const float* p[kRows];
+    if constexpr (kAccess == RowAccess::kStrips) {
+      constexpr int kChannels = 3;  // of most images: a multiple of the taps
+      const float* const* strips = t->pointers;
+      const int64_t offset = t->pointer_offset + row;
+      auto step = [&](int u) __attribute__((always_inline)) {
+        const float* strip = strips[u] + offset;
+#pragma GCC unroll 16
+        for (int i = 0; i < kRows; ++i) p[i] = strip + i;
+        GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, 0, b + u * kStep);
+      };
+      int64_t left = t->taps;
+      for (; left >= kChannels; left -= kChannels, strips += kChannels, b += kChannels * kStep) {
+#pragma GCC unroll 4
+        for (int u = 0; u < kChannels; ++u) step(u);
       }
-      x = Min(hi, Max(lo, x));
-      if (tail) {
-        x.StoreN(c + v * V::kLanes, t.last);
-      } else {
-        x.Store(c + v * V::kLanes);
+#pragma GCC unroll 1
+      for (; left > 0; --left, ++strips, b += kStep) step(0);
+    } else {
+      const float* const* pointers = t->pointers + row;
+      for (int64_t tap = 0; tap < (kAccess == RowAccess::kPointers ? t->taps : 1); ++tap) {
+        if constexpr (kAccess == RowAccess::kPointers) {
+          const int64_t offset = t->pointer_offset;
+#pragma GCC unroll 16
+          for (int i = 0; i < kRows; ++i) p[i] = pointers[i] + offset;
+          pointers += t->pointer_stride;
+        } else {
+          p[0] = t->a + row * t->a_stride;
+#pragma GCC unroll 16
+          for (int i = 1; i < kRows; ++i) p[i] = p[i - 1] + t->a_stride;
+        }
+        const int64_t depth = t->k;
+        int64_t k = 0;
+        for (; k + kUnroll <= depth; k += kUnroll, b += kUnroll * kStep) {
+#pragma GCC unroll 4
+          for (int u = 0; u < kUnroll; ++u)
+            GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, k + u, b + u * kStep);
+        }
+#pragma GCC unroll 1
+        for (; k < depth; ++k, b += kStep) GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, k, b);
       }
     }
+    asm volatile("" : "+r"(t));
+    float* c[kRows];
+    c[0] = t->c + row * t->c_stride;
+#pragma GCC unroll 16
+    for (int i = 1; i < kRows; ++i) c[i] = c[i - 1] + t->c_stride;
+    if constexpr (kAccess == RowAccess::kPointers) {
+      if (t->c_rows) {
+#pragma GCC unroll 16
+        for (int i = 0; i < kRows; ++i) c[i] = t->c_rows[row + i] + t->column;
+      }
+    }
+    const float* residual = t->residual ? t->residual + row * t->residual_stride : nullptr;
+    FinishTile(acc, c, residual, t->residual_stride, t->last, t->lo, t->hi);
   }
 }
 
 template <class V>
-using GemmTileFn = void (*)(const GemmTile&);
+using GemmTilesFn = void (*)(const GemmTiles&);
 
 template <class V>
 constexpr int TileRows(int vectors) {
@@ -142,44 +206,52 @@ constexpr int TileRows(int vectors) {
 template <class V, int kVectors, RowAccess kAccess, bool kPrefetch>
 constexpr auto GemmTileTable() {
   return []<int... kRow>(std::integer_sequence<int, kRow...>) {
-    return std::array<GemmTileFn<V>, sizeof...(kRow) + 1>{
-        nullptr, RunGemmTile<V, kRow + 1, kVectors, kAccess, kPrefetch>...};
+    return std::array<GemmTilesFn<V>, sizeof...(kRow) + 1>{
+        nullptr, RunGemmTiles<V, kRow + 1, kVectors, kAccess, kPrefetch>...};
   }
   (std::make_integer_sequence<int, TileRows<V>(kVectors)>());
 }
 
-// Rows [begin, end) of one panel in tiles of nearly equal height: 49 rows at 6 give 6, 5, 5, 6...,
-// never a lone row, which would cost two thirds of a full tile.
+// Rows [begin, end) of one panel in tiles of nearly equal height: 49 rows at 6 give four times 6
+// and five times 5, never a lone row, which would cost two thirds of a full tile.
 template <class V, int kVectors, RowAccess kAccess, bool kPrefetch>
 void RunGemmPanel(const GemmCall& call, const Panel& panel, int64_t begin, int64_t end) {
   static constexpr auto kTable = GemmTileTable<V, kVectors, kAccess, kPrefetch>();
   constexpr int64_t kHeight = TileRows<V>(kVectors);
+  if (end <= begin) return;
   const int64_t n = end - begin, tiles = (n + kHeight - 1) / kHeight;
-  const int last = panel.columns - (kVectors - 1) * V::kLanes;
-  GemmTile t;
+  const bool curve = call.epilogue.curve != Curve::kNone;
+  GemmTiles t;
   t.a_stride = call.a_stride;
   t.pointer_stride = call.pointer_stride;
   t.taps = call.taps, t.k = call.k;
   t.b = call.b + panel.offset, t.bias = call.bias + panel.column;
   t.c_stride = call.c_stride, t.column = panel.column;
   t.residual_stride = call.residual_stride;
-  t.last = last;
+  t.last = panel.columns - (kVectors - 1) * V::kLanes;
   t.lo = call.epilogue.lo, t.hi = call.epilogue.hi;
-  for (int64_t i = 0; i < tiles; ++i) {
-    const int64_t r0 = begin + n * i / tiles, r1 = begin + n * (i + 1) / tiles;
-    t.a = call.a + panel.input + r0 * call.a_stride;
-    t.pointers = kAccess == RowAccess::kPointers ? call.pointers + r0 : call.pointers;
-    t.pointer_offset = call.pointer_offset + panel.input + (kAccess == RowAccess::kStrips ? r0 : 0);
-    t.c = call.c + r0 * call.c_stride + panel.column;
-    t.c_rows = call.c_rows ? call.c_rows + r0 : nullptr;
-    t.residual = call.residual ? call.residual + r0 * call.residual_stride + panel.column : nullptr;
-    kTable[static_cast<size_t>(r1 - r0)](t);
-    if (call.epilogue.curve != Curve::kNone) {
-      for (int64_t r = 0; r < r1 - r0; ++r) {
+  int64_t row = begin;
+  for (int64_t done = 0; done < tiles;) {
+    const int64_t height = (end - row + tiles - done - 1) / (tiles - done);
+    // As many tiles as are of this height; with a curve one at a time, while it is in L1.
+    const int64_t same = (end - row) - (height - 1) * (tiles - done);
+    t.count = curve ? 1 : same;
+    t.a = call.a + panel.input + row * call.a_stride;
+    t.pointers = kAccess == RowAccess::kPointers ? call.pointers + row : call.pointers;
+    t.pointer_offset =
+        call.pointer_offset + panel.input + (kAccess == RowAccess::kStrips ? row : 0);
+    t.c = call.c + row * call.c_stride + panel.column;
+    t.c_rows = call.c_rows ? call.c_rows + row : nullptr;
+    t.residual =
+        call.residual ? call.residual + row * call.residual_stride + panel.column : nullptr;
+    kTable[static_cast<size_t>(height)](t);
+    if (curve) {
+      for (int64_t r = 0; r < height; ++r) {
         float* c = t.c_rows ? t.c_rows[r] + panel.column : t.c + r * t.c_stride;
         ApplyCurve<V>(c, panel.columns, call.epilogue);
       }
     }
+    row += t.count * height, done += t.count;
   }
 }
 
