@@ -1,6 +1,8 @@
 // Convolution: depthwise, planar input, Winograd, implicit GEMM.
 #include "ops/conv.h"
 
+#include <cmath>
+
 #include "backends/cpu/conv_adapter.h"
 #include "backends/cpu/conv_kernels.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
@@ -14,6 +16,11 @@ constexpr int64_t kMaxPlanarChannels = 4;
 // Winograd forms beyond this noise gain are refused: the largest error stays below 1e-5 of the
 // largest output, an order of magnitude above a direct convolution's.
 constexpr double kMaxNoiseGain = 10;
+
+// Vector operations: for each float that the planar kernel copies into strips; for each vector of
+// transformed input and output of Winograd, loads and stores included.
+constexpr double kStripOperations = 0.25;
+constexpr double kInputOperations = 6, kOutputOperations = 5;
 
 Result<ConvSpec> SpecOf(const KernelRequest& request) {
   const auto& p = request.params<ConvParams>();
@@ -37,25 +44,31 @@ double ConvFlops(const ConvSpec& s) {
 
 // ---- implicit GEMM: every convolution
 
+// The machine, with the instruction set that fits the columns of the product.
+Machine MachineFor(const KernelRequest& request, const ConvSpec& spec) {
+  Machine machine = MachineOf(request);
+  machine.target = TargetForColumns(spec.out_channels / spec.groups);
+  return machine;
+}
+
 double EstimateGemm(const KernelRequest& request) {
   const Result<ConvSpec> spec = SpecOf(request);
-  const ConvSpec& s = *spec;
-  const int64_t columns = s.out_channels / s.groups;
-  const Target target = TargetForColumns(columns);
-  const int64_t lanes = GemmFor(target).lanes;
-  const double lane_share =
-      static_cast<double>(columns) / static_cast<double>((columns + lanes - 1) / lanes * lanes);
-  // Filling and storing a tile costs about as much as 12 values of k.
-  const double depth = static_cast<double>(s.in_channels / s.groups * s.window.taps());
-  return Seconds({ConvFlops(s), 0.92 * lane_share * depth / (depth + 12), ConvBytes(request)},
-                 target, request.threads);
+  const Window& w = spec->window;
+  const Machine machine = MachineFor(request, *spec);
+  const ConvGemmPlan plan = PlanConvGemm(*spec, machine);
+  const int64_t pixels = spec->batch * w.out_pixels();
+  // Fresh input: what the windows of neighbouring pixels don't share.
+  const double row_bytes = static_cast<double>(spec->batch * w.in_pixels() * spec->in_channels) *
+                           sizeof(float) / static_cast<double>(pixels);
+  Work work = ProductWork(machine.target, plan.panels, plan.blocks, pixels,
+                          plan.shape.taps * plan.shape.k, row_bytes);
+  work.bytes = ActivationBytes(request);
+  return Seconds(work, machine.target, request.threads);
 }
 
 Result<std::unique_ptr<Kernel>> CreateGemm(const KernelRequest& request) {
   ASSIGN_OR_RETURN(const ConvSpec spec, SpecOf(request));
-  Machine machine = MachineOf(request);
-  machine.target = TargetForColumns(spec.out_channels / spec.groups);
-  return MakeConv<ConvGemm>(request, spec, machine);
+  return MakeConv<ConvGemm>(request, spec, MachineFor(request, spec));
 }
 
 // ---- planar input
@@ -79,16 +92,31 @@ void PlanarLayouts(const KernelRequest& request, std::span<LayoutNeed> inputs,
 
 double EstimatePlanar(const KernelRequest& request) {
   const Result<ConvSpec> spec = SpecOf(request);
-  const double taps = static_cast<double>(spec->in_channels * spec->window.taps());
-  return Seconds({ConvFlops(*spec), 0.9 * taps / (taps + 12), ConvBytes(request)}, BestTarget(),
-                 request.threads);
+  const Window& w = spec->window;
+  const Machine machine = MachineFor(request, *spec);
+  const GemmKernels& kernels = GemmFor(machine.target);
+  const int64_t taps = spec->in_channels * w.taps();
+  const std::vector<Panel> panels =
+      SplitColumns({spec->out_channels, taps, 1, 1}, kernels.lanes, kernels.registers);
+  const int64_t rows = spec->batch * w.out[1];
+  const auto band = static_cast<double>(ConvPlanar::BandRows(*spec, machine.threads));
+  const double bands =
+      std::ceil(static_cast<double>(w.out[1]) / band) * static_cast<double>(spec->batch);
+  Work work;
+  work.tasks = bands;
+  // Each output row is a product of its own; each band copies the input rows it needs.
+  work.seconds = static_cast<double>(rows) * GemmSeconds(machine.target, panels, w.out[2], taps);
+  const double strip_rows = (band - 1) * static_cast<double>(w.stride[1]) +
+                            static_cast<double>((w.kernel[1] - 1) * w.dilation[1] + 1);
+  const double copied = bands * strip_rows * static_cast<double>(w.in[2] * spec->in_channels);
+  work.seconds += VectorSeconds(machine.target, kStripOperations * copied);
+  work.bytes = ActivationBytes(request);
+  return Seconds(work, machine.target, request.threads);
 }
 
 Result<std::unique_ptr<Kernel>> CreatePlanar(const KernelRequest& request) {
   ASSIGN_OR_RETURN(const ConvSpec spec, SpecOf(request));
-  Machine machine = MachineOf(request);
-  machine.target = TargetForColumns(spec.out_channels);
-  return MakeConv<ConvPlanar>(request, spec, machine);
+  return MakeConv<ConvPlanar>(request, spec, MachineFor(request, spec));
 }
 
 // ---- depthwise
@@ -103,7 +131,10 @@ Verdict AcceptDepthwise(const KernelRequest& request) {
 
 double EstimateDepthwise(const KernelRequest& request) {
   const Result<ConvSpec> spec = SpecOf(request);
-  return Seconds({ConvFlops(*spec), 0.4, ConvBytes(request)}, BestTarget(), request.threads);
+  const DepthwiseTasks tasks = CutDepthwise(*spec, request.threads);
+  Work work{.flops = ConvFlops(*spec), .efficiency = 0.4, .bytes = ActivationBytes(request)};
+  work.tasks = static_cast<double>(tasks.count());
+  return Seconds(work, BestTarget(), request.threads);
 }
 
 Result<std::unique_ptr<Kernel>> CreateDepthwise(const KernelRequest& request) {
@@ -134,28 +165,42 @@ template <int kForm>
 double EstimateWinograd(const KernelRequest& request) {
   constexpr WinogradForm kF = kWinogradForms[kForm];
   const Result<ConvSpec> spec = SpecOf(request);
-  const Window& w = spec->window;
-  const double tiles = static_cast<double>(spec->batch * ((w.out[1] + kF.rows - 1) / kF.rows) *
-                                           ((w.out[2] + kF.columns - 1) / kF.columns));
-  const double values = tiles * kF.positions();
-  const double k = static_cast<double>(spec->in_channels);
-  const double n = static_cast<double>(spec->out_channels);
-  const Target target = TargetForColumns(spec->out_channels);
-  // Transforms take about 6 instructions per transformed input and 5 per output, loads and stores
-  // included; as much as two flops each at the multiplication's efficiency.
-  const double flops = 2 * values * (k * n + 6 * k + 5 * n);
-  const double filters = kF.positions() * k * n * 4;
-  return Seconds({flops, 0.85 * k / (k + 12),
-                  BytesOf(request.inputs[kX]) + BytesOf(request.outputs[0]) + filters},
-                 target, request.threads);
+  const Machine machine = MachineFor(request, *spec);
+  const GemmKernels& kernels = GemmFor(machine.target);
+  const int64_t k = spec->in_channels, n = spec->out_channels;
+  const WinogradPlan plan = PlanWinograd(*spec, kF, machine);
+  const auto blocks = static_cast<double>((plan.tiles + plan.block_tiles - 1) / plan.block_tiles);
+  const std::vector<Panel> panels = SplitColumns({n, 1, k, 1}, kernels.lanes, kernels.registers);
+  const double values = static_cast<double>(plan.tiles) * kF.positions();  // of each channel
+  const auto vectors = [&](int64_t channels) {
+    return static_cast<double>((channels + kernels.lanes - 1) / kernels.lanes);
+  };
+  Work work;
+  work.seconds =
+      blocks * kF.positions() * GemmSeconds(machine.target, panels, plan.block_tiles, k) +
+      VectorSeconds(machine.target,
+                    values * (kInputOperations * vectors(k) + kOutputOperations * vectors(n)));
+  const double filters = static_cast<double>(kF.positions() * k * n) * sizeof(float);
+  const double transformed = values * static_cast<double>(k + n) * sizeof(float);
+  const double in_cache = transformed / blocks / (plan.shared ? request.threads : 1);
+  work.streams[0] = ColdStream(filters);
+  work.streams[1] = {filters * (blocks - 1), filters + in_cache};
+  work.streams[2] = {2 * transformed, in_cache, true};
+  work.bytes = ActivationBytes(request);
+  if (plan.shared) {
+    work.sections = 3 * blocks;
+    work.tasks = kF.positions();
+  } else {
+    work.tasks = blocks;
+  }
+  return Seconds(work, machine.target, request.threads);
 }
 
 template <int kForm>
 Result<std::unique_ptr<Kernel>> CreateWinograd(const KernelRequest& request) {
   constexpr WinogradForm kF = kWinogradForms[kForm];
   ASSIGN_OR_RETURN(const ConvSpec spec, SpecOf(request));
-  Machine machine = MachineOf(request);
-  machine.target = TargetForColumns(spec.out_channels);
+  const Machine machine = MachineFor(request, spec);
   ASSIGN_OR_RETURN(Winograd impl, Winograd::Make(spec, kForm, ConstantData(request, kW),
                                                  ConstantData(request, kBias), machine));
   std::string detail =

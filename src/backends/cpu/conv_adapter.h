@@ -19,8 +19,8 @@ Verdict AcceptConvInputs(const KernelRequest& request);
 void ConvLayouts(const KernelRequest& request, std::span<LayoutNeed> inputs,
                  std::span<LayoutNeed> outputs);
 
-// Bytes of activations and weights, each once.
-double ConvBytes(const KernelRequest& request);
+// Bytes of the input, the residual and the output, each once.
+double ActivationBytes(const KernelRequest& request);
 
 // A prepared convolution of kernels/ as a Kernel.
 template <class Impl>
