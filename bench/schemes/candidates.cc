@@ -22,7 +22,7 @@ std::string GraphOf(const Layer& l) {
                 "] = random(2)\n  %y = Conv(%x, %w, %b) {strides=[", l.stride, ", ", l.stride,
                 "], dilations=[", l.dilation, ", ", l.dilation, "], pads=[", l.pad_rows(), ", ",
                 l.pad_columns(), ", ", l.pad_rows(), ", ", l.pad_columns(), "], group=", l.groups,
-                ", activation=relu}\n  output %y\n}\n");
+                ", activation=\"relu\"}\n  output %y\n}\n");
 }
 
 // A layer as the runtime would meet it, and its candidates.

@@ -45,7 +45,6 @@ uint64_t EnabledStates() {
 
 void DetectIsa(CpuInfo* info) {
   const Registers basic = Cpuid(1);
-  info->signature = basic.eax;
   const Registers extended = Cpuid(7);
   if (!Bit(basic.ecx, 27)) return;  // OSXSAVE
   const uint64_t states = EnabledStates();

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,10 +12,9 @@ enum class Isa { kScalar, kAvx2, kAvx512 };
 std::string_view Name(Isa isa);  // "scalar", "avx2", "avx512"
 
 struct CpuInfo {
-  std::string model;       // as the operating system names it
-  uint32_t signature = 0;  // x86: family, model and stepping (CPUID leaf 1, eax)
-  Isa best_isa;            // the strongest that the processor and the system support:
-                           // avx2 = AVX2 + FMA + F16C; avx512 = F, BW, DQ, VL besides
+  std::string model;  // as the operating system names it
+  Isa best_isa;       // the strongest that the processor and the system support:
+                      // avx2 = AVX2 + FMA + F16C; avx512 = F, BW, DQ, VL besides
   bool avx512_vnni = false, avx512_bf16 = false;
   size_t l1d_bytes = 32 << 10, l2_bytes = 512 << 10, l3_bytes = 8 << 20;
   // The machine's own, detected once. SULA_ISA=scalar|avx2|avx512 in the environment lowers

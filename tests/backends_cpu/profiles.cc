@@ -30,7 +30,7 @@ void FillTiles(MachineProfile& p, Target target, const std::array<int, 3>& rows,
 
 MachineProfile TestProfile() {
   MachineProfile p;
-  p.key = {"test", "Test processor 3", "avx2", 0xa00f11, 32 << 10, 512 << 10, 32 << 20};
+  p.key = {"test", "Test processor 3", "avx2", 32 << 10, 512 << 10, 32 << 20};
   p.flops[static_cast<size_t>(Target::kScalar)] = 1.5e10;
   p.flops[static_cast<size_t>(Target::kAvx2)] = 1e11;
   p.levels = {{{1.2e11, 1.4e11}, {6e10, 6e10}, {2.5e10, 2.5e10}, {1.5e10, 1.2e10}}};
@@ -41,7 +41,7 @@ MachineProfile TestProfile() {
 
 MachineProfile TestProfile512() {
   MachineProfile p = TestProfile();
-  p.key = {"test", "Test processor 4", "avx512", 0xa10f11, 32 << 10, 1 << 20, 32 << 20};
+  p.key = {"test", "Test processor 4", "avx512", 32 << 10, 1 << 20, 32 << 20};
   p.flops[static_cast<size_t>(Target::kAvx512)] = 1.15e11;
   FillTiles(p, Target::kAvx512, {14, 14, 9}, 3.6e9);
   return p;

@@ -5,6 +5,7 @@
 
 #include "backends/cpu/conv_adapter.h"
 #include "backends/cpu/conv_kernels.h"
+#include "backends/cpu/kernels/conv/plan.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
 #include "backends/cpu/kernels/winograd/winograd.h"
 
@@ -17,10 +18,8 @@ constexpr int64_t kMaxPlanarChannels = 4;
 // largest output, an order of magnitude above a direct convolution's.
 constexpr double kMaxNoiseGain = 10;
 
-// Vector operations: for each float that the planar kernel copies into strips; for each vector of
-// transformed input and output of Winograd, loads and stores included.
+// Vector operations for each float that the planar kernel copies into strips.
 constexpr double kStripOperations = 0.25;
-constexpr double kInputOperations = 6, kOutputOperations = 5;
 
 Result<ConvSpec> SpecOf(const KernelRequest& request) {
   const auto& p = request.params<ConvParams>();
@@ -99,7 +98,7 @@ double EstimatePlanar(const KernelRequest& request) {
   const std::vector<Panel> panels =
       SplitColumns({spec->out_channels, taps, 1, 1}, kernels.lanes, kernels.registers);
   const int64_t rows = spec->batch * w.out[1];
-  const auto band = static_cast<double>(ConvPlanar::BandRows(*spec, machine.threads));
+  const auto band = static_cast<double>(PlanarBandRows(*spec, machine.threads));
   const double bands =
       std::ceil(static_cast<double>(w.out[1]) / band) * static_cast<double>(spec->batch);
   Work work;
@@ -131,9 +130,8 @@ Verdict AcceptDepthwise(const KernelRequest& request) {
 
 double EstimateDepthwise(const KernelRequest& request) {
   const Result<ConvSpec> spec = SpecOf(request);
-  const DepthwiseTasks tasks = CutDepthwise(*spec, request.threads);
   Work work{.flops = ConvFlops(*spec), .efficiency = 0.4, .bytes = ActivationBytes(request)};
-  work.tasks = static_cast<double>(tasks.count());
+  work.tasks = static_cast<double>(CutDepthwise(*spec, request.threads).count);
   return Seconds(work, BestTarget(), request.threads);
 }
 
@@ -165,42 +163,28 @@ template <int kForm>
 double EstimateWinograd(const KernelRequest& request) {
   constexpr WinogradForm kF = kWinogradForms[kForm];
   const Result<ConvSpec> spec = SpecOf(request);
-  const Machine machine = MachineFor(request, *spec);
-  const GemmKernels& kernels = GemmFor(machine.target);
-  const int64_t k = spec->in_channels, n = spec->out_channels;
-  const WinogradPlan plan = PlanWinograd(*spec, kF, machine);
-  const auto blocks = static_cast<double>((plan.tiles + plan.block_tiles - 1) / plan.block_tiles);
-  const std::vector<Panel> panels = SplitColumns({n, 1, k, 1}, kernels.lanes, kernels.registers);
-  const double values = static_cast<double>(plan.tiles) * kF.positions();  // of each channel
-  const auto vectors = [&](int64_t channels) {
-    return static_cast<double>((channels + kernels.lanes - 1) / kernels.lanes);
-  };
-  Work work;
-  work.seconds =
-      blocks * kF.positions() * GemmSeconds(machine.target, panels, plan.block_tiles, k) +
-      VectorSeconds(machine.target,
-                    values * (kInputOperations * vectors(k) + kOutputOperations * vectors(n)));
-  const double filters = static_cast<double>(kF.positions() * k * n) * sizeof(float);
-  const double transformed = values * static_cast<double>(k + n) * sizeof(float);
-  const double in_cache = transformed / blocks / (plan.shared ? request.threads : 1);
-  work.streams[0] = ColdStream(filters);
-  work.streams[1] = {filters * (blocks - 1), filters + in_cache};
-  work.streams[2] = {2 * transformed, in_cache, true};
-  work.bytes = ActivationBytes(request);
-  if (plan.shared) {
-    work.sections = 3 * blocks;
-    work.tasks = kF.positions();
-  } else {
-    work.tasks = blocks;
-  }
-  return Seconds(work, machine.target, request.threads);
+  const Window& w = spec->window;
+  const double tiles = static_cast<double>(spec->batch * ((w.out[1] + kF.rows - 1) / kF.rows) *
+                                           ((w.out[2] + kF.columns - 1) / kF.columns));
+  const double values = tiles * kF.positions();
+  const double k = static_cast<double>(spec->in_channels);
+  const double n = static_cast<double>(spec->out_channels);
+  const Target target = TargetForColumns(spec->out_channels);
+  // Transforms take about 6 instructions per transformed input and 5 per output, loads and stores
+  // included; as much as two flops each at the multiplication's efficiency.
+  const double flops = 2 * values * (k * n + 6 * k + 5 * n);
+  const double filters = kF.positions() * k * n * 4;
+  return Seconds({flops, 0.85 * k / (k + 12),
+                  BytesOf(request.inputs[kX]) + BytesOf(request.outputs[0]) + filters},
+                 target, request.threads);
 }
 
 template <int kForm>
 Result<std::unique_ptr<Kernel>> CreateWinograd(const KernelRequest& request) {
   constexpr WinogradForm kF = kWinogradForms[kForm];
   ASSIGN_OR_RETURN(const ConvSpec spec, SpecOf(request));
-  const Machine machine = MachineFor(request, spec);
+  Machine machine = MachineOf(request);
+  machine.target = TargetForColumns(spec.out_channels);
   ASSIGN_OR_RETURN(Winograd impl, Winograd::Make(spec, kForm, ConstantData(request, kW),
                                                  ConstantData(request, kBias), machine));
   std::string detail =

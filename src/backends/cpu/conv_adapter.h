@@ -19,7 +19,9 @@ Verdict AcceptConvInputs(const KernelRequest& request);
 void ConvLayouts(const KernelRequest& request, std::span<LayoutNeed> inputs,
                  std::span<LayoutNeed> outputs);
 
-// Bytes of the input, the residual and the output, each once.
+// Bytes of activations and weights, each once.
+double ConvBytes(const KernelRequest& request);
+// Of the activations alone.
 double ActivationBytes(const KernelRequest& request);
 
 // A prepared convolution of kernels/ as a Kernel.

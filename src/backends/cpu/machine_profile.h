@@ -17,7 +17,6 @@ namespace sula::cpu {
 struct MachineKey {
   std::string library;  // sula's version: what is measured may change with it
   std::string processor, instruction_set;
-  uint32_t signature = 0;  // family, model and stepping as the processor tells them
   size_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;
   bool operator==(const MachineKey&) const = default;
 };

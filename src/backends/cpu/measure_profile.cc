@@ -15,26 +15,27 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Other work on the machine only ever slows one down, for some milliseconds at a time: what is
-// measured takes turns in short runs, and the least of each counts.
-constexpr int kRounds = 60;
-constexpr double kRoundsSeconds = 0.06;  // fewer rounds on a slow machine
+// measured takes turns in short runs, and the least of each counts. So long for all tiles, for each
+// cache and for memory; and so many rounds at least, on a slow machine.
+constexpr double kTileSeconds = 0.03, kLevelSeconds = 0.004, kMemorySeconds = 0.016;
+constexpr int kLeastRounds = 3;
 
 struct Probe {
   std::function<void()> run;
   double least = 1e9;
 };
 
-void RunProbes(std::vector<Probe>& probes) {
+void RunProbes(std::vector<Probe>& probes, double seconds) {
   const Clock::time_point start = Clock::now();
-  for (int round = 0; round < kRounds; ++round) {
+  std::chrono::duration<double> all{0};
+  for (int round = 0; round < kLeastRounds || all.count() < seconds; ++round) {
     for (Probe& p : probes) {
       const Clock::time_point begin = Clock::now();
       p.run();
       const std::chrono::duration<double> t = Clock::now() - begin;
       p.least = std::min(p.least, t.count());
     }
-    const std::chrono::duration<double> all = Clock::now() - start;
-    if (all.count() > kRoundsSeconds && round >= 5) return;
+    all = Clock::now() - start;
   }
 }
 
@@ -42,7 +43,7 @@ void RunProbes(std::vector<Probe>& probes) {
 
 // A tile at two depths; what the longer one takes more is due to the values of k alone.
 constexpr int64_t kDepths[2] = {16, 128};
-constexpr int kCalls = 6;  // in a row, so that a run is long against the clock's resolution
+constexpr int kCalls = 12; // in a row, so that a run is long against the clock's resolution
 
 class TileProbes {
  public:
@@ -116,7 +117,6 @@ class TileProbes {
 
 constexpr size_t kGrain = 4096;  // what blocks and pieces are multiples of
 constexpr size_t kMostMemory = size_t{128} << 20;
-constexpr size_t kPiece = size_t{1} << 20;
 
 size_t Grains(size_t bytes) { return std::max(kGrain, bytes / kGrain * kGrain); }
 
@@ -124,36 +124,21 @@ constexpr LevelRates kUsualRates = {1e10, 1e10};
 
 // Larger than the last cache: what lies in it has gone by the time it comes round again.
 size_t MemoryBytes(const CpuInfo& cpu) {
-  return Grains(std::clamp(cpu.l3_bytes * 3 / 2, size_t{16} << 20, kMostMemory));
+  return Grains(std::clamp(cpu.l3_bytes * 2, size_t{16} << 20, kMostMemory));
 }
 // Well within L3, well beyond L2, of one of several threads.
 size_t L3Bytes(const CpuInfo& cpu) { return Grains(std::min(4 * cpu.l2_bytes, kMostMemory / 4)); }
 
-// Reads or copies a block or, piece by piece, what follows the piece of the run before.
-class Mover {
- public:
-  Mover(float* data, size_t bytes, size_t piece, bool copy)
-      : kernels_(SpeedFor(BestTarget())), data_(data), bytes_(bytes), piece_(piece), copy_(copy) {}
-  size_t piece() const { return piece_; }
-  void operator()() {
-    float* from = data_ + at_ / sizeof(float);
-    const size_t half = piece_ / 2;
-    if (copy_) {
-      kernels_.copy(from, from + half / sizeof(float), static_cast<int64_t>(half / sizeof(float)));
-    } else {
-      sum_ += kernels_.read(from, static_cast<int64_t>(piece_ / sizeof(float)));
-    }
-    at_ = at_ + 2 * piece_ <= bytes_ ? at_ + piece_ : 0;
+// Reads a block, or copies one half of it to the other.
+void Move(float* block, size_t bytes, bool copy) {
+  const SpeedKernels& kernels = SpeedFor(BestTarget());
+  const auto floats = static_cast<int64_t>(bytes / sizeof(float));
+  if (copy) {
+    kernels.copy(block, block + floats / 2, floats / 2);
+  } else {
+    kernels.read(block, floats);
   }
-
- private:
-  const SpeedKernels& kernels_;
-  float* data_;
-  size_t bytes_, piece_;
-  bool copy_;
-  size_t at_ = 0;
-  float sum_ = 0;
-};
+}
 
 // A target that kernels are chosen from: the strongest, and AVX2 beside AVX-512.
 bool Chosen(Target t) {
@@ -178,7 +163,7 @@ MachineProfile MeasureProfile() {
       tiles.back().second->AddFullTile(probes);
     }
   }
-  RunProbes(probes);
+  RunProbes(probes, kTileSeconds);
   for (const auto& [t, tile] : tiles) {
     if (Chosen(t)) {
       tile->Read(probes, profile);
@@ -191,22 +176,16 @@ MachineProfile MeasureProfile() {
   const std::array<size_t, kNumLevels> sets = {Grains(cpu.l1d_bytes / 2), Grains(cpu.l2_bytes / 2),
                                                std::min(L3Bytes(cpu), block.bytes()),
                                                block.bytes()};
-  std::vector<double> bytes;
-  probes.clear();
-  for (size_t level = 0; level < kNumLevels; ++level)
-    for (bool copy : {false, true}) {
-      if (!block.data()) continue;
-      Mover mover(block.as<float>(), sets[level], std::min(sets[level], kPiece), copy);
-      const int calls = level == 0 ? 16 : 1;
-      bytes.push_back(static_cast<double>(mover.piece()) * calls);
-      probes.push_back({[mover, calls]() mutable {
-        for (int i = 0; i < calls; ++i) mover();
+  for (size_t level = 0; level < kNumLevels && block.data(); ++level) {
+    const int calls = level == 0 ? 16 : 1;  // one would be short against the clock's resolution
+    probes.clear();
+    for (bool copy : {false, true})
+      probes.push_back({[&, copy] {
+        for (int i = 0; i < calls; ++i) Move(block.as<float>(), sets[level], copy);
       }});
-    }
-  RunProbes(probes);
-  for (size_t i = 0; i < probes.size(); ++i) {
-    LevelRates& rates = profile.levels[i / 2];
-    (i % 2 ? rates.copy : rates.read) = bytes[i] / probes[i].least;
+    RunProbes(probes, level == 3 ? kMemorySeconds : kLevelSeconds);
+    const double bytes = static_cast<double>(sets[level]) * calls;
+    profile.levels[level] = {bytes / probes[0].least, bytes / probes[1].least};
   }
   // Without memory to measure with: what is usual.
   for (LevelRates& rates : profile.levels)
@@ -235,13 +214,10 @@ ParallelSpeed MeasureParallel(int threads) {
     return speed;
   }
   const auto rate = [&](size_t set, bool copy) {
-    std::vector<Mover> movers;
-    for (size_t i = 0; i < count; ++i)
-      movers.emplace_back(block.as<float>() + i * share / sizeof(float), set, std::min(set, kPiece),
-                          copy);
-    const double least =
-        LeastSeconds(threads, kSeconds, 0, [&](int64_t i) { movers[static_cast<size_t>(i)](); });
-    return static_cast<double>(movers[0].piece() * count) / least;
+    const double least = LeastSeconds(threads, kSeconds, 0, [&](int64_t i) {
+      Move(block.as<float>() + static_cast<size_t>(i) * share / sizeof(float), set, copy);
+    });
+    return static_cast<double>(set * count) / least;
   };
   const size_t l3 = std::min(L3Bytes(cpu), share);
   speed.l3 = {rate(l3, false), rate(l3, true)};

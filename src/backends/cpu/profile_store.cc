@@ -13,11 +13,11 @@
 namespace sula::cpu {
 namespace {
 
-// "machine-amd-epyc-avx2-10489617-32k-512k-32768k-0.1.0.txt"
+// "machine-amd-epyc-avx2-32k-512k-32768k-0.1.0.txt"
 std::string FileName(const MachineKey& key) {
-  std::string name = StrCat("machine-", key.processor, "-", key.instruction_set, "-", key.signature,
-                            "-", key.l1d_bytes >> 10, "k-", key.l2_bytes >> 10, "k-",
-                            key.l3_bytes >> 10, "k-", key.library);
+  std::string name =
+      StrCat("machine-", key.processor, "-", key.instruction_set, "-", key.l1d_bytes >> 10, "k-",
+             key.l2_bytes >> 10, "k-", key.l3_bytes >> 10, "k-", key.library);
   std::string plain;
   for (char c : name) {
     const bool keep = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.';
@@ -138,8 +138,10 @@ class ProfileStore {
     for (size_t t = 0; t < read.tiles.size(); ++t)
       for (size_t v = 0; v < read.tiles[t].size(); ++v) {
         const std::vector<TileSeconds>& tiles = read.tiles[t][v];
-        const auto rows = GemmFor(static_cast<Target>(t)).tile_rows[v + 1];
-        if (!tiles.empty() && tiles.size() != static_cast<size_t>(rows))
+        if (tiles.empty()) continue;
+        // The key says that the target is this machine's, but not every program has every target.
+        if (std::ranges::count(AvailableTargets(), static_cast<Target>(t)) == 0 ||
+            tiles.size() != static_cast<size_t>(GemmFor(static_cast<Target>(t)).tile_rows[v + 1]))
           return InvalidArgument("its tiles are not those of this build");
       }
     kept_ = std::exchange(read.parallel, {});
@@ -189,8 +191,8 @@ ProfileStore& Store() {
 
 MachineKey ThisMachine() {
   const CpuInfo& cpu = CpuInfo::Get();
-  return {SULA_VERSION, cpu.model,   std::string(Name(BestTarget())), cpu.signature, cpu.l1d_bytes,
-          cpu.l2_bytes, cpu.l3_bytes};
+  return {SULA_VERSION,  cpu.model,    std::string(Name(BestTarget())),
+          cpu.l1d_bytes, cpu.l2_bytes, cpu.l3_bytes};
 }
 
 const MachineProfile& CurrentProfile() { return Store().Single(); }

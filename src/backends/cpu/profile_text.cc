@@ -68,7 +68,6 @@ bool ParseLine(std::string_view line, MachineProfile& p) {
   if (name == "library") return !(p.key.library = words.Rest()).empty();
   if (name == "processor") return !(p.key.processor = words.Rest()).empty();
   if (name == "instruction_set") return !(p.key.instruction_set = words.Rest()).empty();
-  if (name == "signature") return words.Number(&p.key.signature, 0u, ~0u) && words.AtEnd();
   if (name == "caches")
     return words.Number(&p.key.l1d_bytes, size_t{0}, kMost) &&
            words.Number(&p.key.l2_bytes, size_t{0}, kMost) &&
@@ -121,13 +120,13 @@ std::string_view Missing(const MachineProfile& p) {
 }  // namespace
 
 std::string ToText(const MachineProfile& p) {
-  std::string text = StrCat(
-      kFirstLine, "\n",
-      "# Measured by sula, which chooses kernels by it; it is measured again when this is "
-      "removed.\n",
-      "library ", p.key.library, "\nprocessor ", p.key.processor, "\nsignature ", p.key.signature,
-      "\ninstruction_set ", p.key.instruction_set, "\ncaches ", p.key.l1d_bytes, " ",
-      p.key.l2_bytes, " ", p.key.l3_bytes, "\n# One thread: flops a second of a product in L1.\n");
+  std::string text =
+      StrCat(kFirstLine, "\n",
+             "# Measured by sula, which chooses kernels by it; it is measured again when this is "
+             "removed.\n",
+             "library ", p.key.library, "\nprocessor ", p.key.processor, "\ninstruction_set ",
+             p.key.instruction_set, "\ncaches ", p.key.l1d_bytes, " ", p.key.l2_bytes, " ",
+             p.key.l3_bytes, "\n# One thread: flops a second of a product in L1.\n");
   for (size_t t = 0; t < p.flops.size(); ++t)
     if (p.flops[t] > 0)
       text += StrCat("flops ", Name(static_cast<Target>(t)), " ", Digits(p.flops[t]), "\n");

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "backends/cpu/kernels/conv/plan.h"
+
 namespace sula::cpu {
 namespace {
 

@@ -38,22 +38,11 @@ struct Machine {
   size_t l2_bytes = 512 << 10;
 };
 
-// The weights of a convolution as they are packed: narrow groups are merged, with zeros between, as
-// far as that costs no FMAs.
-WeightShape ConvWeightShape(int64_t in_channels, int64_t out_channels, int64_t groups, int64_t taps,
-                            int lanes);
-// Packs [out_channels][in_channels / groups][taps] and the bias ([out_channels] or null) so.
+// Packs [out_channels][in_channels / groups][taps] and the bias ([out_channels] or null). Narrow
+// groups are merged, with zeros between, as far as that costs no FMAs; shape.groups tells.
 PackedWeights PackConvWeights(int64_t in_channels, int64_t out_channels, int64_t groups,
                               int64_t taps, const float* weights, const float* bias,
                               const GemmKernels& kernels);
-
-// What ConvGemm makes of a convolution; also for those who estimate its time.
-struct ConvGemmPlan {
-  WeightShape shape;
-  std::vector<Panel> panels;
-  GemmBlocks blocks;
-};
-ConvGemmPlan PlanConvGemm(const ConvSpec& spec, const Machine& machine);
 
 class ConvGemm {
  public:
@@ -82,8 +71,6 @@ class ConvGemm {
 // spatial axes.
 class ConvPlanar {
  public:
-  // Output rows of a task.
-  static int64_t BandRows(const ConvSpec& spec, int threads);
   static Result<ConvPlanar> Make(const ConvSpec& spec, const float* weights, const float* bias,
                                  const Machine& machine);
   size_t workspace_bytes() const;

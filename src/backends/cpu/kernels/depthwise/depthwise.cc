@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/cpu/kernels/conv/plan.h"
 #include "backends/cpu/kernels/depthwise/depthwise_targets.h"
 
 namespace sula::cpu {
@@ -19,26 +20,25 @@ const DepthwiseKernels& DepthwiseFor(Target target) {
   return Pick(kVariants, target);
 }
 
-DepthwiseTasks CutDepthwise(const ConvSpec& spec, int threads) {
+DepthwiseBlocks CutDepthwise(const ConvSpec& spec, int threads) {
   const Window& w = spec.window;
-  DepthwiseTasks r;
-  r.groups = (spec.out_channels + kDepthwiseGroup - 1) / kDepthwiseGroup;
+  const int64_t groups = (spec.out_channels + kDepthwiseGroup - 1) / kDepthwiseGroup;
+  DepthwiseBlocks r;
   // The ring takes at most 3/4 of an L1 of 32 KiB; wider maps are cut into strips of columns.
   constexpr int64_t kRingBytes = 24 << 10;
   const int64_t pixels = kRingBytes / (4 * kDepthwiseGroup * DepthwiseRingRows(w));
   const int64_t widest = std::max<int64_t>(8, (pixels - w.kernel[2]) / w.stride[2] + 1);
   const int64_t strips = (w.out[2] + widest - 1) / widest;
   r.columns = (w.out[2] + strips - 1) / strips;
-  r.strips = (w.out[2] + r.columns - 1) / r.columns;
   // One thread fills each row once. Several threads: four blocks each, by rows if groups and
   // strips are too few; every cut reads the rows that windows share twice.
   const int64_t rows = spec.batch * w.out[0] * w.out[1];
   r.rows = rows;
   if (threads > 1) {
-    const int64_t pieces = (4 * threads + r.groups * r.strips - 1) / (r.groups * r.strips);
-    r.rows = std::max<int64_t>(1, (rows + pieces - 1) / pieces);
+    const int64_t pieces = (4 * threads + groups * strips - 1) / (groups * strips);
+    r.rows = std::max<int64_t>(1, (r.rows + pieces - 1) / pieces);
   }
-  r.pieces = (rows + r.rows - 1) / r.rows;
+  r.count = groups * ((w.out[2] + r.columns - 1) / r.columns) * ((rows + r.rows - 1) / r.rows);
   return r;
 }
 
@@ -59,14 +59,15 @@ Result<Depthwise> Depthwise::Make(const ConvSpec& spec, const float* weights, co
       r.weights_.as<float>()[(c / lanes * taps + t) * lanes + c % lanes] = weights[c * taps + t];
   if (bias) std::memcpy(r.bias_.data(), bias, static_cast<size_t>(channels) * sizeof(float));
 
-  r.tasks_ = CutDepthwise(spec, machine.threads);
+  const DepthwiseBlocks blocks = CutDepthwise(spec, machine.threads);
+  r.rows_ = blocks.rows, r.columns_ = blocks.columns;
   return r;
 }
 
 size_t Depthwise::ring_floats() const {
   const Window& w = spec_.window;
   if (!DepthwiseUsesRing(w)) return 0;
-  const int64_t columns = (tasks_.columns - 1) * w.stride[2] + w.kernel[2];
+  const int64_t columns = (columns_ - 1) * w.stride[2] + w.kernel[2];
   return static_cast<size_t>(DepthwiseRingRows(w) * columns * kDepthwiseGroup);
 }
 
@@ -86,15 +87,16 @@ void Depthwise::Run(const ConvArgs& args, const Parallel& parallel) const {
   call.residual = args.residual, call.residual_stride = args.residual_stride;
   call.epilogue = spec_.epilogue;
   const int64_t rows = spec_.batch * w.out[0] * w.out[1];
-  parallel.For(tasks_.count(), [&](int64_t task, int worker) {
-    const int64_t strip = task / tasks_.groups % tasks_.strips;
-    const int64_t piece = task / (tasks_.groups * tasks_.strips);
+  const int64_t groups = (spec_.out_channels + kDepthwiseGroup - 1) / kDepthwiseGroup;
+  const int64_t strips = (w.out[2] + columns_ - 1) / columns_;
+  const int64_t pieces = (rows + rows_ - 1) / rows_;
+  parallel.For(pieces * strips * groups, [&](int64_t task, int worker) {
+    const int64_t strip = task / groups % strips, piece = task / (groups * strips);
     DepthwiseBlock block;
-    block.row_begin = piece * tasks_.rows;
-    block.row_end = std::min(block.row_begin + tasks_.rows, rows);
-    block.column_begin = strip * tasks_.columns;
-    block.column_end = std::min(block.column_begin + tasks_.columns, w.out[2]);
-    block.channel = task % tasks_.groups * kDepthwiseGroup;
+    block.row_begin = piece * rows_, block.row_end = std::min(block.row_begin + rows_, rows);
+    block.column_begin = strip * columns_;
+    block.column_end = std::min(block.column_begin + columns_, w.out[2]);
+    block.channel = task % groups * kDepthwiseGroup;
     kernels.run(call, block,
                 static_cast<float*>(args.workspace) + static_cast<size_t>(worker) * ring_floats());
   });

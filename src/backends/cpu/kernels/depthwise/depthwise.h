@@ -45,15 +45,6 @@ struct DepthwiseKernels {
 };
 const DepthwiseKernels& DepthwiseFor(Target target);
 
-// How a depthwise convolution is cut into tasks: `pieces` of rows times strips of columns times
-// groups of kDepthwiseGroup channels.
-struct DepthwiseTasks {
-  int64_t rows = 0, columns = 0;  // of a task
-  int64_t pieces = 0, strips = 0, groups = 0;
-  int64_t count() const { return pieces * strips * groups; }
-};
-DepthwiseTasks CutDepthwise(const ConvSpec& spec, int threads);
-
 // Precondition of spec: in_channels == out_channels == groups.
 class Depthwise {
  public:
@@ -70,7 +61,7 @@ class Depthwise {
   ConvSpec spec_;
   Machine machine_;
   AlignedBuffer weights_, bias_;
-  DepthwiseTasks tasks_;
+  int64_t rows_ = 0, columns_ = 0;  // of a block
 };
 
 }  // namespace sula::cpu

@@ -54,34 +54,6 @@ const WinogradKernels& WinogradFor(Target target) {
   return Pick(kVariants, target);
 }
 
-WinogradPlan PlanWinograd(const ConvSpec& spec, const WinogradForm& form, const Machine& machine) {
-  const Window& w = spec.window;
-  WinogradPlan r;
-  r.tile_rows = (w.out[1] + form.rows - 1) / form.rows;
-  r.tile_columns = (w.out[2] + form.columns - 1) / form.columns;
-  r.tiles = spec.batch * r.tile_rows * r.tile_columns;
-  // A block's transformed input and output take half of L2, as filters and maps pass through it
-  // too; but at least 18 tiles, because all filters are read once per block.
-  const auto l2 = static_cast<int64_t>(machine.l2_bytes);
-  const int64_t tile_bytes =
-      form.positions() * (RowStride(spec.in_channels) + RowStride(spec.out_channels)) * 4;
-  int64_t block = std::max<int64_t>(18, l2 / 2 / tile_bytes);
-  if (machine.threads > 1) {
-    // Blocks of their own need no barriers between the steps; but with too few of them, threads
-    // would idle or read all filters for a handful of tiles each.
-    const int64_t wanted = 3 * machine.threads;
-    r.shared = r.tiles < wanted * 18;
-    if (r.shared) {
-      block *= machine.threads;  // every thread's L2 holds a share
-    } else {
-      block = std::min(block, (r.tiles + wanted - 1) / wanted);
-    }
-  }
-  const int64_t blocks = (r.tiles + block - 1) / block;
-  r.block_tiles = (r.tiles + blocks - 1) / blocks;
-  return r;
-}
-
 Result<Winograd> Winograd::Make(const ConvSpec& spec, int form_index, const float* weights,
                                 const float* bias, const Machine& machine) {
   const WinogradForm& form = kWinogradForms[form_index];
@@ -109,20 +81,40 @@ Result<Winograd> Winograd::Make(const ConvSpec& spec, int form_index, const floa
   }
   if (bias) std::memcpy(r.bias_.data(), bias, static_cast<size_t>(n) * sizeof(float));
 
-  r.plan_ = PlanWinograd(spec, form, machine);
+  const Window& w = spec.window;
+  r.tile_rows_ = (w.out[1] + form.rows - 1) / form.rows;
+  r.tile_columns_ = (w.out[2] + form.columns - 1) / form.columns;
+  r.tiles_ = spec.batch * r.tile_rows_ * r.tile_columns_;
+  // A block's transformed input and output take half of L2, as filters and maps pass through it
+  // too; but at least 18 tiles, because all filters are read once per block.
+  const auto l2 = static_cast<int64_t>(machine.l2_bytes);
+  const int64_t tile_bytes = form.positions() * (RowStride(k) + RowStride(n)) * 4;
+  int64_t block = std::max<int64_t>(18, l2 / 2 / tile_bytes);
+  if (machine.threads > 1) {
+    // Blocks of their own need no barriers between the steps; but with too few of them, threads
+    // would idle or read all filters for a handful of tiles each.
+    const int64_t wanted = 3 * machine.threads;
+    r.shared_ = r.tiles_ < wanted * 18;
+    if (r.shared_) {
+      block *= machine.threads;  // every thread's L2 holds a share
+    } else {
+      block = std::min(block, (r.tiles_ + wanted - 1) / wanted);
+    }
+  }
+  const int64_t blocks = (r.tiles_ + block - 1) / block;
+  r.block_tiles_ = (r.tiles_ + blocks - 1) / blocks;
   return r;
 }
 
 size_t Winograd::scratch_floats() const {
   const int64_t positions = kWinogradForms[form_].positions();
-  return AlignUp(
-      static_cast<size_t>(positions * (PlaneStride(spec_.in_channels, plan_.block_tiles) +
-                                       PlaneStride(spec_.out_channels, plan_.block_tiles))),
-      16);
+  return AlignUp(static_cast<size_t>(positions * (PlaneStride(spec_.in_channels, block_tiles_) +
+                                                  PlaneStride(spec_.out_channels, block_tiles_))),
+                 16);
 }
 
 size_t Winograd::workspace_bytes() const {
-  return scratch_floats() * 4 * static_cast<size_t>(plan_.shared ? 1 : machine_.threads);
+  return scratch_floats() * 4 * static_cast<size_t>(shared_ ? 1 : machine_.threads);
 }
 
 void Winograd::Multiply(const WinogradCall& call, int64_t tiles, int position) const {
@@ -144,29 +136,29 @@ void Winograd::Run(const ConvArgs& args, const Parallel& parallel) const {
   WinogradCall base;
   base.window = &spec_.window;
   base.in_channels = spec_.in_channels, base.out_channels = spec_.out_channels;
-  base.tile_rows = plan_.tile_rows, base.tile_columns = plan_.tile_columns;
+  base.tile_rows = tile_rows_, base.tile_columns = tile_columns_;
   base.in = args.in, base.in_stride = args.in_stride;
   base.zeros = zeros_.as<float>();
   base.v_stride = RowStride(spec_.in_channels);
-  base.v_plane = PlaneStride(spec_.in_channels, plan_.block_tiles);
+  base.v_plane = PlaneStride(spec_.in_channels, block_tiles_);
   base.m_stride = RowStride(spec_.out_channels);
-  base.m_plane = PlaneStride(spec_.out_channels, plan_.block_tiles);
+  base.m_plane = PlaneStride(spec_.out_channels, block_tiles_);
   base.bias = bias_.as<float>();
   base.out = args.out, base.out_stride = args.out_stride;
   base.residual = args.residual, base.residual_stride = args.residual_stride;
   base.epilogue = spec_.epilogue;
-  const int64_t blocks = (plan_.tiles + plan_.block_tiles - 1) / plan_.block_tiles;
+  const int64_t blocks = (tiles_ + block_tiles_ - 1) / block_tiles_;
   auto start = [&](int64_t block, int worker) {
     WinogradCall call = base;
-    call.first_tile = block * plan_.block_tiles;
+    call.first_tile = block * block_tiles_;
     call.v = static_cast<float*>(args.workspace) + static_cast<size_t>(worker) * scratch_floats();
     call.m = call.v + positions * call.v_plane;
     return call;
   };
-  if (!plan_.shared) {
+  if (!shared_) {
     parallel.For(blocks, [&](int64_t block, int worker) {
       const WinogradCall call = start(block, worker);
-      const int64_t end = std::min(call.first_tile + plan_.block_tiles, plan_.tiles);
+      const int64_t end = std::min(call.first_tile + block_tiles_, tiles_);
       input(call, call.first_tile, end);
       for (int p = 0; p < positions; ++p) Multiply(call, end - call.first_tile, p);
       output(call, call.first_tile, end);
@@ -175,7 +167,7 @@ void Winograd::Run(const ConvArgs& args, const Parallel& parallel) const {
   }
   for (int64_t block = 0; block < blocks; ++block) {
     const WinogradCall call = start(block, 0);
-    const int64_t end = std::min(call.first_tile + plan_.block_tiles, plan_.tiles);
+    const int64_t end = std::min(call.first_tile + block_tiles_, tiles_);
     const int64_t count = end - call.first_tile;
     const int64_t pieces = std::min<int64_t>(count, 4 * parallel.threads());
     auto by_piece = [&](WinogradTransform transform) {

@@ -60,15 +60,6 @@ struct WinogradKernels {
 };
 const WinogradKernels& WinogradFor(Target target);
 
-// How a convolution's tiles are taken; also for those who estimate its time.
-struct WinogradPlan {
-  int64_t tile_rows = 0, tile_columns = 0;  // of one map
-  int64_t tiles = 0;                        // of the batch
-  int64_t block_tiles = 0;                  // whose transformed data stay in L2 at a time
-  bool shared = false;  // threads share each block, instead of taking blocks of their own
-};
-WinogradPlan PlanWinograd(const ConvSpec& spec, const WinogradForm& form, const Machine& machine);
-
 class Winograd {
  public:
   // `form`: index in kWinogradForms, whose window must be that of spec. weights, bias as in
@@ -77,7 +68,7 @@ class Winograd {
                                const float* bias, const Machine& machine);
   size_t workspace_bytes() const;
   size_t constant_bytes() const { return filters_.bytes() + bias_.bytes() + zeros_.bytes(); }
-  int64_t block_tiles() const { return plan_.block_tiles; }
+  int64_t block_tiles() const { return block_tiles_; }
   void Run(const ConvArgs& args, const Parallel& parallel) const;
 
  private:
@@ -91,7 +82,9 @@ class Winograd {
   int64_t filter_floats_ = 0;  // of one position
   AlignedBuffer filters_;      // all positions
   AlignedBuffer bias_, zeros_;
-  WinogradPlan plan_;
+  int64_t tile_rows_ = 0, tile_columns_ = 0, tiles_ = 0;
+  int64_t block_tiles_ = 0;  // whose transformed data stay in L2 at a time
+  bool shared_ = false;      // threads share each block, instead of taking blocks of their own
 };
 
 }  // namespace sula::cpu
