@@ -13,5 +13,6 @@ void AddInfo(CLI::App& app, int& exit_code);
 void AddExplain(CLI::App& app, int& exit_code);
 void AddCompare(CLI::App& app, int& exit_code);
 void AddOps(CLI::App& app, int& exit_code);
+void AddMachine(CLI::App& app, int& exit_code);
 
 }  // namespace sula::cli

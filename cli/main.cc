@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
   sula::cli::AddExplain(app, exit_code);
   sula::cli::AddCompare(app, exit_code);
   sula::cli::AddOps(app, exit_code);
+  sula::cli::AddMachine(app, exit_code);
   // CLI11 reports wrong usage by exceptions, the standard library and fmt a lack of memory or an
   // output that cannot be written; all end here.
   try {

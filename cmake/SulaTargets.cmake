@@ -119,6 +119,9 @@ function(sula_library name folder)
   target_link_libraries(${name} PUBLIC ${ARG_USES} PRIVATE ${external})
 endfunction()
 
+# Tests leave the user's cache folder alone.
+set(SULA_TEST_ENVIRONMENT "SULA_MACHINE=${PROJECT_BINARY_DIR}/machine.txt")
+
 # sula_test(NAME DEPS folders...): one GoogleTest program from every *_test.cc of the current folder;
 # ctest sees each case. LABELS are ctest labels.
 function(sula_test name)
@@ -135,7 +138,8 @@ function(sula_test name)
   endforeach()
   target_link_libraries(${name}_test PRIVATE GTest::gtest GTest::gmock GTest::gtest_main ${ARG_LINK})
   # The address sanitizer would otherwise end the process where malloc reports that memory is short.
-  set(properties TIMEOUT 300 ENVIRONMENT "ASAN_OPTIONS=allocator_may_return_null=1")
+  set(properties TIMEOUT 300 ENVIRONMENT
+    "ASAN_OPTIONS=allocator_may_return_null=1;${SULA_TEST_ENVIRONMENT}")
   if(ARG_LABELS)
     list(APPEND properties LABELS "${ARG_LABELS}")
   endif()

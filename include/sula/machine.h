@@ -23,5 +23,19 @@ struct MachineSpeed {
 // Of `threads` threads together; 0: of as many as there are CPUs. Takes about 0.1 s.
 MachineSpeed MeasureMachine(int threads);
 
+// What kernels are chosen by: speeds of arithmetic, caches, memory and threads, measured once for
+// each kind of machine (under 0.2 s, when the first model is prepared) and kept in the user's cache
+// folder ($XDG_CACHE_HOME or ~/.cache, sula/machine-....txt), or in the file that SULA_MACHINE in
+// the environment names; SULA_MACHINE=off keeps nothing. The same file gives the same choices.
+struct ProfileInUse {
+  std::string file;  // where it is kept; empty: nowhere
+  std::string note;  // "read" or "measured", and why it was not read or could not be kept
+  std::string text;  // all of it, as the file has it
+};
+// For plans of `threads` threads (0: as many as there are CPUs) and fewer that have been made.
+ProfileInUse MachineProfile(int threads);
+// Measures it anew, whatever there is. Not while models are prepared in other threads.
+ProfileInUse RenewMachineProfile(int threads);
+
 }  // namespace sula
 #pragma GCC visibility pop

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "backends/cpu/machine_profile.h"
 #include "backends/cpu/machine_speed.h"
 #include "base/cpu_info.h"
 #include "base/thread_pool.h"
@@ -23,6 +24,20 @@ MachineSpeed MeasureMachine(int threads) {
   threads = threads <= 0 ? AvailableCpus() : std::min(threads, ThreadPool::kMaxThreads);
   return {.flops_per_second = cpu::MeasureFlops(threads),
           .bytes_per_second = cpu::MeasureReadBandwidth(threads)};
+}
+
+ProfileInUse MachineProfile(int threads) {
+  threads = threads <= 0 ? AvailableCpus() : std::min(threads, ThreadPool::kMaxThreads);
+  cpu::MachineProfile profile = cpu::CurrentProfile();
+  if (threads > 1) profile.parallel = {cpu::CurrentParallel(threads)};
+  const cpu::ProfileOrigin origin = cpu::CurrentProfileOrigin();
+  return {origin.file, origin.note, cpu::ToText(profile)};
+}
+
+ProfileInUse RenewMachineProfile(int threads) {
+  MachineProfile(threads);
+  cpu::RenewProfile();
+  return MachineProfile(threads);
 }
 
 }  // namespace sula

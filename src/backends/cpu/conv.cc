@@ -1,8 +1,11 @@
 // Convolution: depthwise, planar input, Winograd, implicit GEMM.
 #include "ops/conv.h"
 
+#include <cmath>
+
 #include "backends/cpu/conv_adapter.h"
 #include "backends/cpu/conv_kernels.h"
+#include "backends/cpu/kernels/conv/plan.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
 #include "backends/cpu/kernels/winograd/winograd.h"
 
@@ -14,6 +17,9 @@ constexpr int64_t kMaxPlanarChannels = 4;
 // Winograd forms beyond this noise gain are refused: the largest error stays below 1e-5 of the
 // largest output, an order of magnitude above a direct convolution's.
 constexpr double kMaxNoiseGain = 10;
+
+// Vector operations for each float that the planar kernel copies into strips.
+constexpr double kStripOperations = 0.25;
 
 Verdict AcceptConv(const KernelRequest& request) {
   if (Verdict v = AcceptConvInputs(request); !v) return v;
@@ -29,25 +35,31 @@ double ConvFlops(const ConvSpec& s) {
 
 // ---- implicit GEMM: every convolution
 
+// The machine, with the instruction set that fits the columns of the product.
+Machine MachineFor(const KernelRequest& request, const ConvSpec& spec) {
+  Machine machine = MachineOf(request);
+  machine.target = TargetForColumns(spec.out_channels / spec.groups);
+  return machine;
+}
+
 double EstimateGemm(const KernelRequest& request) {
   const Result<ConvSpec> spec = SpecOf(request);
-  const ConvSpec& s = *spec;
-  const int64_t columns = s.out_channels / s.groups;
-  const Target target = TargetForColumns(columns);
-  const int64_t lanes = GemmFor(target).lanes;
-  const double lane_share =
-      static_cast<double>(columns) / static_cast<double>((columns + lanes - 1) / lanes * lanes);
-  // Filling and storing a tile costs about as much as 12 values of k.
-  const double depth = static_cast<double>(s.in_channels / s.groups * s.window.taps());
-  return Seconds({ConvFlops(s), 0.92 * lane_share * depth / (depth + 12), ConvBytes(request)},
-                 target, request.threads);
+  const Window& w = spec->window;
+  const Machine machine = MachineFor(request, *spec);
+  const ConvGemmPlan plan = PlanConvGemm(*spec, machine);
+  const int64_t pixels = spec->batch * w.out_pixels();
+  // Fresh input: what the windows of neighbouring pixels don't share.
+  const double row_bytes = static_cast<double>(spec->batch * w.in_pixels() * spec->in_channels) *
+                           sizeof(float) / static_cast<double>(pixels);
+  Work work = ProductWork(machine.target, plan.panels, plan.blocks, pixels,
+                          plan.shape.taps * plan.shape.k, row_bytes);
+  work.bytes = ActivationBytes(request);
+  return Seconds(work, machine.target, request.threads);
 }
 
 Result<std::unique_ptr<Kernel>> CreateGemm(const KernelRequest& request) {
   ASSIGN_OR_RETURN(const ConvSpec spec, SpecOf(request));
-  Machine machine = MachineOf(request);
-  machine.target = TargetForColumns(spec.out_channels / spec.groups);
-  return MakeConv<ConvGemm>(request, spec, machine);
+  return MakeConv<ConvGemm>(request, spec, MachineFor(request, spec));
 }
 
 // ---- planar input
@@ -71,16 +83,31 @@ void PlanarLayouts(const KernelRequest& request, std::span<LayoutNeed> inputs,
 
 double EstimatePlanar(const KernelRequest& request) {
   const Result<ConvSpec> spec = SpecOf(request);
-  const double taps = static_cast<double>(spec->in_channels * spec->window.taps());
-  return Seconds({ConvFlops(*spec), 0.9 * taps / (taps + 12), ConvBytes(request)}, BestTarget(),
-                 request.threads);
+  const Window& w = spec->window;
+  const Machine machine = MachineFor(request, *spec);
+  const GemmKernels& kernels = GemmFor(machine.target);
+  const int64_t taps = spec->in_channels * w.taps();
+  const std::vector<Panel> panels =
+      SplitColumns({spec->out_channels, taps, 1, 1}, kernels.lanes, kernels.registers);
+  const int64_t rows = spec->batch * w.out[1];
+  const auto band = static_cast<double>(PlanarBandRows(*spec, machine.threads));
+  const double bands =
+      std::ceil(static_cast<double>(w.out[1]) / band) * static_cast<double>(spec->batch);
+  Work work;
+  work.tasks = bands;
+  // Each output row is a product of its own; each band copies the input rows it needs.
+  work.seconds = static_cast<double>(rows) * GemmSeconds(machine.target, panels, w.out[2], taps);
+  const double strip_rows = (band - 1) * static_cast<double>(w.stride[1]) +
+                            static_cast<double>((w.kernel[1] - 1) * w.dilation[1] + 1);
+  const double copied = bands * strip_rows * static_cast<double>(w.in[2] * spec->in_channels);
+  work.seconds += VectorSeconds(machine.target, kStripOperations * copied);
+  work.bytes = ActivationBytes(request);
+  return Seconds(work, machine.target, request.threads);
 }
 
 Result<std::unique_ptr<Kernel>> CreatePlanar(const KernelRequest& request) {
   ASSIGN_OR_RETURN(const ConvSpec spec, SpecOf(request));
-  Machine machine = MachineOf(request);
-  machine.target = TargetForColumns(spec.out_channels);
-  return MakeConv<ConvPlanar>(request, spec, machine);
+  return MakeConv<ConvPlanar>(request, spec, MachineFor(request, spec));
 }
 
 // ---- depthwise
@@ -95,7 +122,9 @@ Verdict AcceptDepthwise(const KernelRequest& request) {
 
 double EstimateDepthwise(const KernelRequest& request) {
   const Result<ConvSpec> spec = SpecOf(request);
-  return Seconds({ConvFlops(*spec), 0.4, ConvBytes(request)}, BestTarget(), request.threads);
+  Work work{.flops = ConvFlops(*spec), .efficiency = 0.4, .bytes = ActivationBytes(request)};
+  work.tasks = static_cast<double>(CutDepthwise(*spec, request.threads).count);
+  return Seconds(work, BestTarget(), request.threads);
 }
 
 Result<std::unique_ptr<Kernel>> CreateDepthwise(const KernelRequest& request) {

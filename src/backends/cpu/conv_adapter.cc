@@ -32,4 +32,9 @@ double ConvBytes(const KernelRequest& request) {
   return bytes;
 }
 
+double ActivationBytes(const KernelRequest& request) {
+  return BytesOf(request.inputs[kX]) + BytesOf(request.outputs[0]) +
+         (request.HasInput(kResidual) ? BytesOf(request.inputs[kResidual]) : 0);
+}
+
 }  // namespace sula::cpu

@@ -24,6 +24,8 @@ void ConvLayouts(const KernelRequest& request, std::span<LayoutNeed> inputs,
 
 // Bytes of activations and weights, each once.
 double ConvBytes(const KernelRequest& request);
+// Of the activations alone.
+double ActivationBytes(const KernelRequest& request);
 
 // A prepared convolution of kernels/ as a Kernel.
 template <class Impl>

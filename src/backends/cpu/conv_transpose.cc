@@ -34,8 +34,10 @@ double Estimate(const KernelRequest& request) {
       2.0 * static_cast<double>(spec->batch * spec->window.in_pixels() * spec->window.taps()) *
       static_cast<double>(spec->out_channels) *
       static_cast<double>(spec->in_channels / spec->groups);
-  return Seconds({flops, 0.8, ConvBytes(request)},
-                 TargetForColumns(spec->out_channels / spec->groups), request.threads);
+  // Phases have fewer taps each than the kernel, so the tiles' fixed costs weigh more.
+  Work work{.flops = flops, .efficiency = 0.8, .bytes = ActivationBytes(request)};
+  work.streams[0] = ColdStream(BytesOf(request.inputs[kW]));
+  return Seconds(work, TargetForColumns(spec->out_channels / spec->groups), request.threads);
 }
 
 Result<std::unique_ptr<Kernel>> Create(const KernelRequest& request) {

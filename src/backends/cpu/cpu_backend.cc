@@ -6,6 +6,7 @@
 #include "backend/host.h"
 #include "backends/cpu/kernel_table.h"
 #include "backends/cpu/kernels/copy/strided_copy.h"
+#include "backends/cpu/strides.h"
 #include "base/denormals.h"
 
 namespace sula {
@@ -19,6 +20,9 @@ class CpuBackend : public HostBackend {
   std::span<const ChainEntry> Chains() const override { return CpuChains(); }
   Status CopyBuffer(const TensorDesc& from, const void* src, const TensorDesc& to, void* dst,
                     const Parallel& parallel) override;
+  double CopyCost(const TensorDesc& from, const TensorDesc& to, int threads) const override {
+    return cpu::CopySeconds(from, to, threads);
+  }
   // The caller computes too; the pool does the same for its workers.
   void ExecuteBegin() override { flush_.emplace(); }
   void ExecuteEnd() override { flush_.reset(); }

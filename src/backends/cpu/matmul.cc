@@ -59,12 +59,22 @@ Verdict AcceptMatMul(const KernelRequest& request) {
 
 double EstimateMatMul(const KernelRequest& request) {
   const Result<MatMulSpec> s = SpecOf(request);
-  double bytes = BytesOf(request.outputs[0]);
-  for (const TensorDesc& t : request.inputs) bytes += BytesOf(t);
-  if (!request.IsConstant(kB)) bytes += 2 * BytesOf(request.inputs[kB]);  // packing
-  const double flops = 2.0 * static_cast<double>(s->m * s->n) * static_cast<double>(s->k) *
-                       static_cast<double>(s->a_index.size());
-  return Seconds({flops, 0.9, bytes}, BestTarget(), request.threads);
+  const Machine machine = MachineOf(request);
+  const MatMulPlan plan = PlanMatMul(*s, machine);
+  const auto products = static_cast<double>(plan.products);
+  Work work = ProductWork(machine.target, plan.panels, plan.blocks, plan.rows, s->k,
+                          static_cast<double>(s->k) * sizeof(float));
+  work.seconds *= products, work.tasks *= products;
+  for (Work::Stream& stream : work.streams) stream.bytes *= products;
+  if (plan.products > 1) work.streams[0].bytes = 0;  // each operand b is one of `bytes`
+  work.bytes = BytesOf(request.outputs[0]);
+  for (const TensorDesc& t : request.inputs)
+    if (&t != &request.inputs[kB] || !request.IsConstant(kB)) work.bytes += BytesOf(t);
+  if (!request.IsConstant(kB)) {
+    work.bytes += 2 * BytesOf(request.inputs[kB]);  // packing
+    ++work.sections;
+  }
+  return Seconds(work, machine.target, request.threads);
 }
 
 class MatMulKernel : public Kernel {

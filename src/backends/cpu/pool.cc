@@ -4,6 +4,7 @@
 #include "backends/cpu/adapter.h"
 #include "backends/cpu/conv_kernels.h"
 #include "backends/cpu/pool_adapter.h"
+#include "backends/cpu/strides.h"
 
 namespace sula::cpu {
 namespace {
@@ -91,10 +92,7 @@ Verdict AcceptPool(const KernelRequest& request) {
   return Verdict::Yes();
 }
 
-double EstimatePool(const KernelRequest& request) {
-  return Seconds({0, 1, BytesOf(request.inputs[0]) + BytesOf(request.outputs[0])}, BestTarget(),
-                 request.threads);
-}
+double EstimatePool(const KernelRequest& request) { return StreamSeconds(request); }
 
 template <auto kCall>
 Result<std::unique_ptr<Kernel>> CreatePool(const KernelRequest& request) {

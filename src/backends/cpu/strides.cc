@@ -1,8 +1,21 @@
 #include "backends/cpu/strides.h"
 
+#include <cstdlib>
+
+#include "backends/cpu/adapter.h"
+
 #include "tensor/shape.h"
 
 namespace sula::cpu {
+namespace {
+
+constexpr double kCallSeconds = 0.3e-6;  // of a kernel that has next to nothing to do
+
+// Operations of 16 bytes for each element that a copy moves: along rows, between axes of which one
+// has only few elements, and transposed in blocks.
+constexpr double kRowOperations = 0.5, kNearOperations = 4, kFarOperations = 2;
+
+}  // namespace
 
 Dims LogicalStrides(const TensorDesc& desc) {
   if (desc.layout == Layout::kRowMajor) return RowMajorStrides(desc.dims);
@@ -37,18 +50,35 @@ bool FitsBox(const KernelRequest& request) {
   return true;
 }
 
+double CopySeconds(const TensorDesc& from, const TensorDesc& to, int threads) {
+  const size_t rank = from.dims.size();
+  Dims read(rank), written(rank);
+  from.WriteStrides(read);
+  to.WriteStrides(written);
+  int64_t step = 1;  // in `to`, for one element in `from`
+  for (size_t i = 0; i < rank; ++i)
+    if (from.dims[i] != 1 && read[i] == 1) step = std::abs(written[i]);
+  const double operations = step == 1   ? kRowOperations
+                            : step <= 4 ? kNearOperations
+                                        : kFarOperations;
+  Work work;
+  const auto elements = static_cast<double>(from.num_elements());
+  work.bytes = 2 * BytesOf(from);
+  work.seconds = VectorSeconds(BestTarget(), operations * elements);
+  return kCallSeconds + Seconds(work, BestTarget(), threads);
+}
+
 double StreamSeconds(const KernelRequest& request, double operations) {
-  constexpr double kBytesPerSecond = 20e9, kOperationsPerSecond = 20e9, kStart = 0.3e-6;
-  double bytes = 0, elements = 0;
-  for (const TensorDesc& d : request.inputs)
-    if (d.present) bytes += static_cast<double>(d.num_elements()) * SizeOf(d.dtype);
+  Work work;
+  double elements = 0;
+  for (const TensorDesc& d : request.inputs) work.bytes += BytesOf(d);
   for (const TensorDesc& d : request.outputs) {
-    if (!d.present) continue;
-    bytes += static_cast<double>(d.num_elements()) * SizeOf(d.dtype);
-    elements += static_cast<double>(d.num_elements());
+    work.bytes += BytesOf(d);
+    if (d.present) elements += static_cast<double>(d.num_elements());
   }
-  return kStart +
-         (bytes / kBytesPerSecond + operations * elements / kOperationsPerSecond) / request.threads;
+  const Target target = BestTarget();
+  work.seconds = VectorSeconds(target, operations * elements / GemmFor(target).lanes);
+  return kCallSeconds + Seconds(work, target, request.threads);
 }
 
 }  // namespace sula::cpu

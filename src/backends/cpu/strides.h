@@ -36,4 +36,7 @@ void EnsureUnitRows(Box<K>& box) {
 // `operations` vector operations per element written.
 double StreamSeconds(const KernelRequest& request, double operations = 1);
 
+// Expected seconds of a copy between two descriptions of the same tensor (Backend::CopyBuffer).
+double CopySeconds(const TensorDesc& from, const TensorDesc& to, int threads);
+
 }  // namespace sula::cpu

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "backends/cpu/kernels/conv/plan.h"
+
 namespace sula::cpu {
 namespace {
 
@@ -51,14 +53,20 @@ void FillPointers(const Window& w, const float* in, int64_t stride, const float*
 
 }  // namespace
 
+WeightShape ConvWeightShape(int64_t in_channels, int64_t out_channels, int64_t groups, int64_t taps,
+                            int lanes) {
+  const int64_t merged = groups / MergedGroups(groups, out_channels / groups, lanes);
+  return {out_channels, taps, in_channels / merged, merged};
+}
+
 PackedWeights PackConvWeights(int64_t in_channels, int64_t out_channels, int64_t groups,
                               int64_t taps, const float* weights, const float* bias,
                               const GemmKernels& kernels) {
   const int64_t k = in_channels / groups, columns = out_channels / groups;
-  const int64_t merge = MergedGroups(groups, columns, kernels.lanes);
+  const WeightShape shape = ConvWeightShape(in_channels, out_channels, groups, taps, kernels.lanes);
+  const int64_t merge = groups / shape.groups;
   if (merge == 1) {
-    return PackWeights({weights, k * taps, 1, taps}, bias, {out_channels, taps, k, groups},
-                       kernels.lanes, kernels.registers);
+    return PackWeights({weights, k * taps, 1, taps}, bias, shape, kernels.lanes, kernels.registers);
   }
   const int64_t merged_k = merge * k;
   std::vector<float> w(static_cast<size_t>(out_channels * taps * merged_k));
@@ -67,9 +75,24 @@ PackedWeights PackConvWeights(int64_t in_channels, int64_t out_channels, int64_t
     for (int64_t c = 0; c < k; ++c)
       for (int64_t t = 0; t < taps; ++t) to[t * merged_k + c] = weights[(m * k + c) * taps + t];
   }
-  return PackWeights({w.data(), taps * merged_k, merged_k, 1}, bias,
-                     {out_channels, taps, merged_k, groups / merge}, kernels.lanes,
+  return PackWeights({w.data(), taps * merged_k, merged_k, 1}, bias, shape, kernels.lanes,
                      kernels.registers);
+}
+
+ConvGemmPlan PlanConvGemm(const ConvSpec& spec, const Machine& machine) {
+  const GemmKernels& kernels = GemmFor(machine.target);
+  const Window& w = spec.window;
+  ConvGemmPlan plan;
+  plan.shape =
+      ConvWeightShape(spec.in_channels, spec.out_channels, spec.groups, w.taps(), kernels.lanes);
+  plan.panels = SplitColumns(plan.shape, kernels.lanes, kernels.registers);
+  // Neighbouring windows overlap: a row of three taps brings about one new pixel per tap row.
+  const int64_t fresh = spec.in_channels * std::min<int64_t>(w.taps(), 3);
+  plan.blocks = ChooseGemmBlocks(spec.batch * w.out_pixels(), spec.out_channels, w.taps(),
+                                 plan.shape.k, fresh * 4, static_cast<int>(plan.panels.size()),
+                                 kernels.tile_rows[plan.panels.front().vectors], machine.threads,
+                                 machine.l2_bytes);
+  return plan;
 }
 
 Result<ConvGemm> ConvGemm::Make(const ConvSpec& spec, const float* weights, const float* bias,
@@ -82,14 +105,7 @@ Result<ConvGemm> ConvGemm::Make(const ConvSpec& spec, const float* weights, cons
   r.zeros_ = AlignedBuffer(static_cast<size_t>(spec.in_channels) * sizeof(float));
   if (!r.weights_.data.data() || !r.weights_.bias.data() || !r.zeros_.data())
     return ResourceExhausted("no memory for the packed weights of a convolution");
-  const Window& w = spec.window;
-  // Neighbouring windows overlap: a row of three taps brings about one new pixel per tap row.
-  const int64_t fresh = spec.in_channels * std::min<int64_t>(w.taps(), 3);
-  const Panel& first = r.weights_.panels.front();
-  r.blocks_ =
-      ChooseGemmBlocks(spec.batch * w.out_pixels(), spec.out_channels, w.taps(), r.weights_.shape.k,
-                       fresh * 4, static_cast<int>(r.weights_.panels.size()),
-                       kernels.tile_rows[first.vectors], machine.threads, machine.l2_bytes);
+  r.blocks_ = PlanConvGemm(spec, machine).blocks;
   r.prefetch_ = r.weights_.data.bytes() > machine.l2_bytes / 2;
   return r;
 }

@@ -2,8 +2,14 @@
 #include <cstring>
 
 #include "backends/cpu/kernels/conv/conv.h"
+#include "backends/cpu/kernels/conv/plan.h"
 
 namespace sula::cpu {
+
+// Eight rows share most of their input rows; fewer where threads would go without.
+int64_t PlanarBandRows(const ConvSpec& spec, int threads) {
+  return std::clamp<int64_t>(spec.window.out[1] * spec.batch / (4 * threads), 1, 8);
+}
 
 Result<ConvPlanar> ConvPlanar::Make(const ConvSpec& spec, const float* weights, const float* bias,
                                     const Machine& machine) {
@@ -17,8 +23,7 @@ Result<ConvPlanar> ConvPlanar::Make(const ConvSpec& spec, const float* weights, 
                            kernels.lanes, kernels.registers);
   if (!r.weights_.data.data() || !r.weights_.bias.data())
     return ResourceExhausted("no memory for the packed weights of a convolution");
-  // Eight rows share most of their input rows; fewer where threads would go without.
-  r.band_rows_ = std::clamp<int64_t>(w.out[1] * spec.batch / (4 * machine.threads), 1, 8);
+  r.band_rows_ = PlanarBandRows(spec, machine.threads);
   r.strip_rows_ = (r.band_rows_ - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
   const int64_t width = (w.out[2] - 1) * w.stride[2] + (w.kernel[2] - 1) * w.dilation[2] + 1;
   r.phase_floats_ = (width + w.stride[2] - 1) / w.stride[2];

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/cpu/kernels/conv/plan.h"
 #include "backends/cpu/kernels/depthwise/depthwise_targets.h"
 
 namespace sula::cpu {
@@ -17,6 +18,28 @@ const DepthwiseKernels& DepthwiseFor(Target target) {
 #endif
   };
   return Pick(kVariants, target);
+}
+
+DepthwiseBlocks CutDepthwise(const ConvSpec& spec, int threads) {
+  const Window& w = spec.window;
+  const int64_t groups = (spec.out_channels + kDepthwiseGroup - 1) / kDepthwiseGroup;
+  DepthwiseBlocks r;
+  // The ring takes at most 3/4 of an L1 of 32 KiB; wider maps are cut into strips of columns.
+  constexpr int64_t kRingBytes = 24 << 10;
+  const int64_t pixels = kRingBytes / (4 * kDepthwiseGroup * DepthwiseRingRows(w));
+  const int64_t widest = std::max<int64_t>(8, (pixels - w.kernel[2]) / w.stride[2] + 1);
+  const int64_t strips = (w.out[2] + widest - 1) / widest;
+  r.columns = (w.out[2] + strips - 1) / strips;
+  // One thread fills each row once. Several threads: four blocks each, by rows if groups and
+  // strips are too few; every cut reads the rows that windows share twice.
+  const int64_t rows = spec.batch * w.out[0] * w.out[1];
+  r.rows = rows;
+  if (threads > 1) {
+    const int64_t pieces = (4 * threads + groups * strips - 1) / (groups * strips);
+    r.rows = std::max<int64_t>(1, (r.rows + pieces - 1) / pieces);
+  }
+  r.count = groups * ((w.out[2] + r.columns - 1) / r.columns) * ((rows + r.rows - 1) / r.rows);
+  return r;
 }
 
 Result<Depthwise> Depthwise::Make(const ConvSpec& spec, const float* weights, const float* bias,
@@ -36,19 +59,8 @@ Result<Depthwise> Depthwise::Make(const ConvSpec& spec, const float* weights, co
       r.weights_.as<float>()[(c / lanes * taps + t) * lanes + c % lanes] = weights[c * taps + t];
   if (bias) std::memcpy(r.bias_.data(), bias, static_cast<size_t>(channels) * sizeof(float));
 
-  // The ring takes at most 3/4 of an L1 of 32 KiB; wider maps are cut into strips of columns.
-  constexpr int64_t kRingBytes = 24 << 10;
-  const int64_t pixels = kRingBytes / (4 * kDepthwiseGroup * DepthwiseRingRows(w));
-  const int64_t widest = std::max<int64_t>(8, (pixels - w.kernel[2]) / w.stride[2] + 1);
-  const int64_t strips = (w.out[2] + widest - 1) / widest;
-  r.columns_ = (w.out[2] + strips - 1) / strips;
-  // One thread fills each row once. Several threads: four blocks each, by rows if groups and
-  // strips are too few; every cut reads the rows that windows share twice.
-  r.rows_ = spec.batch * w.out[0] * w.out[1];
-  if (machine.threads > 1) {
-    const int64_t pieces = (4 * machine.threads + groups * strips - 1) / (groups * strips);
-    r.rows_ = std::max<int64_t>(1, (r.rows_ + pieces - 1) / pieces);
-  }
+  const DepthwiseBlocks blocks = CutDepthwise(spec, machine.threads);
+  r.rows_ = blocks.rows, r.columns_ = blocks.columns;
   return r;
 }
 

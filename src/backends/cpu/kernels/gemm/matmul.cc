@@ -23,6 +23,24 @@ WeightView MatMul::View(const float* b, int64_t index) const {
   return {b, 1, 0, spec_.n};
 }
 
+MatMulPlan PlanMatMul(const MatMulSpec& spec, const Machine& machine) {
+  const GemmKernels& kernels = GemmFor(machine.target);
+  MatMulPlan r;
+  r.panels = SplitColumns({spec.n, 1, spec.k, 1}, kernels.lanes, kernels.registers);
+  r.products = static_cast<int64_t>(spec.a_index.size());
+  r.rows = spec.m;
+  // Batches of a, each with its own rows and all with the one b, are one tall product.
+  bool tall = spec.b_count == 1 && !spec.trans_a && r.products > 1;
+  for (int64_t i = 0; i < r.products; ++i) tall &= spec.a_index[static_cast<size_t>(i)] == i;
+  if (tall) r.rows *= r.products, r.products = 1;
+  const int threads =
+      r.products >= 4 * machine.threads ? 1 : machine.threads;  // else batches are tasks enough
+  r.blocks =
+      ChooseGemmBlocks(r.rows, spec.n, 1, spec.k, spec.k * 4, static_cast<int>(r.panels.size()),
+                       kernels.tile_rows[r.panels.front().vectors], threads, machine.l2_bytes);
+  return r;
+}
+
 Result<MatMul> MatMul::Make(const MatMulSpec& spec, const float* b, const float* bias,
                             const Machine& machine) {
   const GemmKernels& kernels = GemmFor(machine.target);
@@ -45,17 +63,8 @@ Result<MatMul> MatMul::Make(const MatMulSpec& spec, const float* b, const float*
         PackPanel(r.View(b, i), panel, r.shape_, kernels.lanes, spec.alpha,
                   r.packed_.as<float>() + i * r.packed_floats_);
   }
-  r.products_ = static_cast<int64_t>(spec.a_index.size());
-  r.rows_ = spec.m;
-  // Batches of a, each with its own rows and all with the one b, are one tall product.
-  bool tall = spec.b_count == 1 && !spec.trans_a && r.products_ > 1;
-  for (int64_t i = 0; i < r.products_; ++i) tall &= spec.a_index[static_cast<size_t>(i)] == i;
-  if (tall) r.rows_ *= r.products_, r.products_ = 1;
-  const int threads =
-      r.products_ >= 4 * machine.threads ? 1 : machine.threads;  // else batches are tasks enough
-  r.blocks_ =
-      ChooseGemmBlocks(r.rows_, spec.n, 1, spec.k, spec.k * 4, static_cast<int>(r.panels_.size()),
-                       kernels.tile_rows[r.panels_.front().vectors], threads, machine.l2_bytes);
+  const MatMulPlan plan = PlanMatMul(spec, machine);
+  r.products_ = plan.products, r.rows_ = plan.rows, r.blocks_ = plan.blocks;
   const bool collide = RowsCollide(spec.k, kernels.tile_rows[r.panels_.front().vectors]);
   r.row_stride_ = collide ? PackedRowStride(spec.k) : spec.k;
   return r;

@@ -27,6 +27,14 @@ struct MatMulArgs {
   void* workspace = nullptr;  // workspace_bytes(), 64-byte aligned
 };
 
+// How products are cut up; also for those who estimate their time.
+struct MatMulPlan {
+  std::vector<Panel> panels;       // of one matrix of b
+  GemmBlocks blocks;               // of one product
+  int64_t products = 0, rows = 0;  // batches that share one b and follow each other are one
+};
+MatMulPlan PlanMatMul(const MatMulSpec& spec, const Machine& machine);
+
 class MatMul {
  public:
   // `b` and `bias`: constant operands, which are packed and copied here; null where they come with

@@ -13,6 +13,8 @@ struct SpeedKernels {
   float (*multiply_add)(int rounds) = nullptr;
   // Reads n floats, a multiple of 128, in order and adds them up. data: aligned to 64 bytes.
   float (*read)(const float* data, int64_t n) = nullptr;
+  // Copies n floats, a multiple of 128, in order, with ordinary stores. Aligned to 64 bytes.
+  void (*copy)(const float* src, float* dst, int64_t n) = nullptr;
 };
 
 // Precondition: the target is available and not kScalar16, which no machine is measured with.

@@ -33,8 +33,16 @@ float Read(const float* data, int64_t n) {
 }
 
 template <class V>
+void Copy(const float* src, float* dst, int64_t n) {
+  constexpr int kStreams = 8;
+  for (int64_t i = 0; i < n; i += kStreams * V::kLanes)
+    for (int k = 0; k < kStreams; ++k)
+      V::Load(src + i + k * V::kLanes).Store(dst + i + k * V::kLanes);
+}
+
+template <class V>
 constexpr SpeedKernels MakeSpeedKernels() {
-  return {2 * kSums * V::kLanes, MultiplyAdd<V>, Read<V>};
+  return {2 * kSums * V::kLanes, MultiplyAdd<V>, Read<V>, Copy<V>};
 }
 
 }  // namespace sula::cpu

@@ -1,0 +1,143 @@
+#include "backends/cpu/cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sula::cpu {
+namespace {
+
+// Cyclic access to a set that a cache does not quite hold finds nothing in it, so a level's rate
+// holds up to this share of its size, the next one's from twice that on, and between both a mix.
+constexpr double kUsable = 0.75;
+
+// Seconds for a byte of one thread, by the working set that it comes from.
+class ByteSeconds {
+ public:
+  ByteSeconds(double LevelRates::*rate, int threads) {
+    const MachineProfile& profile = CurrentProfile();
+    for (size_t i = 0; i < kNumLevels; ++i) cost_[i] = 1 / profile.levels[i].*rate;
+    sizes_ = {static_cast<double>(profile.key.l1d_bytes), static_cast<double>(profile.key.l2_bytes),
+              static_cast<double>(profile.key.l3_bytes)};
+    if (threads > 1) {
+      // All threads get so much together; L1 and L2 are each one's own.
+      const ParallelSpeed& all = CurrentParallel(threads);
+      cost_[2] = std::max(cost_[2], all.threads / all.l3.*rate);
+      cost_[3] = std::max(cost_[3], all.threads / all.memory.*rate);
+    }
+    for (size_t i = 1; i < kNumLevels; ++i) cost_[i] = std::max(cost_[i], cost_[i - 1]);
+  }
+  // Above what access to L1 takes, which is part of the arithmetic's time.
+  double operator()(double set) const {
+    double cost = 0;
+    for (size_t i = 0; i < sizes_.size(); ++i) {
+      const double beyond = sizes_[i] > 0 ? set / (kUsable * sizes_[i]) - 1 : 1;
+      cost += (cost_[i + 1] - cost_[i]) * std::clamp(beyond, 0.0, 1.0);
+    }
+    return cost;
+  }
+
+ private:
+  std::array<double, kNumLevels> cost_;
+  std::array<double, 3> sizes_;
+};
+
+// Seconds of `rows` rows of one panel of the GEMM kernels: tiles of nearly equal height.
+double PanelSeconds(const std::vector<TileSeconds>& tiles, int64_t rows, double depth) {
+  const auto height = static_cast<int64_t>(tiles.size());
+  const int64_t count = (rows + height - 1) / height, least = rows / count, taller = rows % count;
+  const auto of = [&](int64_t tile_rows) {
+    const TileSeconds& t = tiles[static_cast<size_t>(tile_rows) - 1];
+    return t.fixed + t.step * depth;
+  };
+  return static_cast<double>(count - taller) * of(least) +
+         (taller > 0 ? static_cast<double>(taller) * of(least + 1) : 0);
+}
+
+}  // namespace
+
+double PeakFlops(Target target) {
+  const MachineProfile& profile = CurrentProfile();
+  const double flops = profile.flops[static_cast<size_t>(target)];
+  // Only tests ask for a target that the machine has no use for.
+  return flops > 0 ? flops : profile.flops[static_cast<size_t>(Target::kScalar)];
+}
+
+double Seconds(const Work& work, Target target, int threads) {
+  const ByteSeconds read(&LevelRates::read, threads), copy(&LevelRates::copy, threads);
+  double arithmetic = work.seconds + work.flops / (PeakFlops(target) * work.efficiency);
+  double memory = work.bytes * copy(work.bytes);
+  for (const Work::Stream& s : work.streams)
+    memory += s.bytes * (s.copied ? copy(s.set) : read(s.set));
+  if (threads <= 1) return arithmetic + memory;
+  const ParallelSpeed& all = CurrentParallel(threads);
+  // Tasks are handed out one by one: the slowest thread does one more than the others.
+  const double ragged =
+      work.tasks > 0 ? std::ceil(work.tasks / all.threads) * all.threads / work.tasks : 1;
+  arithmetic *= ragged / all.speedup;
+  memory *= ragged / all.threads;
+  return arithmetic + memory + work.sections * all.fork_seconds;
+}
+
+Work::Stream ColdStream(double bytes) {
+  return {bytes, std::max(bytes, 2 * static_cast<double>(CurrentProfile().key.l2_bytes))};
+}
+
+double VectorSeconds(Target target, double operations) {
+  return operations * 2 * GemmFor(target).lanes / PeakFlops(target);
+}
+
+double GemmSeconds(Target target, std::span<const Panel> panels, int64_t rows, int64_t depth) {
+  const MachineProfile::TileTable& tiles = CurrentProfile().tiles[static_cast<size_t>(target)];
+  std::array<int64_t, 3> count = {};
+  for (const Panel& p : panels) ++count[static_cast<size_t>(p.vectors) - 1];
+  double seconds = 0;
+  for (size_t v = 0; v < count.size(); ++v) {
+    if (count[v] == 0 || rows <= 0) continue;
+    if (tiles[v].empty()) {  // of a target that the machine has no use for
+      const double lanes = GemmFor(target).lanes * static_cast<double>(v + 1);
+      seconds += 2 * static_cast<double>(count[v] * rows * depth) * lanes / PeakFlops(target);
+      continue;
+    }
+    seconds +=
+        static_cast<double>(count[v]) * PanelSeconds(tiles[v], rows, static_cast<double>(depth));
+  }
+  return seconds;
+}
+
+Work ProductWork(Target target, std::span<const Panel> panels, const GemmBlocks& blocks,
+                 int64_t rows, int64_t depth, double row_bytes) {
+  const GemmKernels& kernels = GemmFor(target);
+  Work w;
+  w.tasks = static_cast<double>(blocks.tasks());
+  const int64_t whole_blocks = blocks.row_blocks - 1;
+  w.seconds = static_cast<double>(whole_blocks) * GemmSeconds(target, panels, blocks.rows, depth) +
+              GemmSeconds(target, panels, rows - whole_blocks * blocks.rows, depth);
+
+  double vectors = 0;
+  for (const Panel& p : panels) vectors += p.vectors;
+  const double weights = vectors * kernels.lanes * static_cast<double>(depth) * sizeof(float);
+  const auto num_panels = static_cast<double>(panels.size());
+  const double panel = weights / num_panels;
+  const double tile_rows = kernels.tile_rows[panels.front().vectors];
+  const double block_input = static_cast<double>(std::min(blocks.rows, rows)) * row_bytes;
+  const double tiles = static_cast<double>(rows) / tile_rows;
+  w.streams[0] = ColdStream(weights);
+  // Each further block of rows reads them again, each further tile of a block its panel.
+  w.streams[1] = {weights * static_cast<double>(whole_blocks), weights + block_input};
+  w.streams[2] = {weights * std::max(0.0, tiles - static_cast<double>(blocks.row_blocks)),
+                  panel + tile_rows * row_bytes};
+  // Each further panel reads the block's input again.
+  w.streams[3] = {static_cast<double>(rows) * row_bytes * (num_panels - 1), block_input + panel};
+  return w;
+}
+
+Target TargetForColumns(int64_t columns) {
+  const Target best = BestTarget();
+  if (best != Target::kAvx512) return best;
+  // Double-pumped AVX-512 (Zen 4) runs at the rate of AVX2. The margin keeps noise out.
+  const bool half_rate = PeakFlops(Target::kAvx512) < 1.5 * PeakFlops(Target::kAvx2);
+  const int64_t wide = (columns + 15) / 16 * 16, narrow = (columns + 7) / 8 * 8;
+  return half_rate && wide * 9 > narrow * 10 ? Target::kAvx2 : best;
+}
+
+}  // namespace sula::cpu

@@ -1,0 +1,14 @@
+// Measures what a machine profile holds.
+#pragma once
+
+#include "backends/cpu/machine_profile.h"
+
+namespace sula::cpu {
+
+// One thread's part, some 80 ms. Starts no thread.
+MachineProfile MeasureProfile();
+// Several threads' part, some 80 ms; starts the pool's threads. `threads` should not exceed the
+// CPUs there are.
+ParallelSpeed MeasureParallel(int threads);
+
+}  // namespace sula::cpu
