@@ -165,10 +165,17 @@ void AddSessionFlags(CLI::App& command, SessionFlags& flags, bool with_threads) 
           "--max-memory,--max-bytes", flags.max_memory,
           "Keep to that much memory, by smaller kernels if need be, or refuse; for example 64M")
       ->type_name("BYTES");
+  command
+      .add_option("--max-error", flags.max_error,
+                  "Largest error of a layer to be expected of a kernel, relative to the layer's "
+                  "largest output (default: 1e-5)")
+      ->type_name("ERROR")
+      ->check(CLI::Range(1e-7, 1e-3));
 }
 
 Result<SessionOptions> ToSessionOptions(const SessionFlags& flags) {
-  SessionOptions options{.threads = flags.threads, .backend = flags.backend};
+  SessionOptions options{
+      .threads = flags.threads, .backend = flags.backend, .max_error = flags.max_error};
   if (!flags.max_memory.empty()) {
     Result<size_t> bytes = ParseBytes(flags.max_memory);
     if (!bytes) return bytes.error();

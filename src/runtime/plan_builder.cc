@@ -27,7 +27,7 @@ class PlanBuilder {
                                       const std::vector<TensorType>& input_types) {
     ASSIGN_OR_RETURN(concrete_, MakeConcrete(model, input_types));
     OrderForMemory(concrete_);
-    SchemeOptions schemes{options_.threads, options_.pad_pixels, {}};
+    SchemeOptions schemes{options_.threads, options_.max_error, options_.pad_pixels, {}};
     RETURN_IF_ERROR(MakeSteps(schemes));
     if (IsTooLarge()) {
       // What was made for the fastest plan goes before another one is made.

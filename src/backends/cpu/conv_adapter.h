@@ -19,6 +19,11 @@ Verdict AcceptConvInputs(const KernelRequest& request);
 void ConvLayouts(const KernelRequest& request, std::span<LayoutNeed> inputs,
                  std::span<LayoutNeed> outputs);
 
+// The sizes of a convolution. Error: its parameters don't fit its inputs.
+Result<ConvSpec> ConvSpecOf(const KernelRequest& request);
+// No unless ConvSpecOf has an answer and AcceptConvInputs accepts.
+Verdict AcceptConv(const KernelRequest& request);
+
 // Bytes of activations and weights, each once.
 double ConvBytes(const KernelRequest& request);
 

@@ -104,6 +104,7 @@ using KernelRefusal = std::pair<NodeId, const KernelEntry*>;
 
 struct SchemeOptions {
   int threads = 1;
+  double max_error = 1e-5;          // SessionOptions::max_error
   bool pad_pixels = false;          // PadPixels
   std::set<KernelRefusal> refused;  // for want of memory
 };

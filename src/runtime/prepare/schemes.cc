@@ -208,7 +208,8 @@ KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& repo
     constants.push_back(graph_.Constant(v));
     empty_input |= v != kNoValue && NumElements(DimsOf(v)) == 0;
   }
-  const KernelRequest request{&node, inputs, outputs, constants, options_.threads};
+  const KernelRequest request{&node,     inputs,           outputs,
+                              constants, options_.threads, options_.max_error};
 
   KernelChoice best;
   for (Backend* backend : backends_) {
