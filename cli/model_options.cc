@@ -167,11 +167,19 @@ void AddSessionFlags(CLI::App& command, SessionFlags& flags, bool with_threads) 
       ->type_name("BYTES");
   command.add_flag("--no-chains", flags.no_chains,
                    "Give every node a kernel of its own: none that computes several at once");
+  command
+      .add_option("--max-error", flags.max_error,
+                  "Largest error of a layer to be expected of a kernel, relative to the layer's "
+                  "largest output (default: 1e-5)")
+      ->type_name("ERROR")
+      ->check(CLI::Range(1e-7, 1e-3));
 }
 
 Result<SessionOptions> ToSessionOptions(const SessionFlags& flags) {
-  SessionOptions options{
-      .threads = flags.threads, .backend = flags.backend, .chains = !flags.no_chains};
+  SessionOptions options{.threads = flags.threads,
+                         .backend = flags.backend,
+                         .chains = !flags.no_chains,
+                         .max_error = flags.max_error};
   if (!flags.max_memory.empty()) {
     Result<size_t> bytes = ParseBytes(flags.max_memory);
     if (!bytes) return bytes.error();

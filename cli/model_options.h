@@ -40,12 +40,13 @@ Result<InputShapes> ParseInputShapes(const std::vector<std::string>& texts, cons
 // The option --input-shape, with its help.
 void AddInputShapes(CLI::App& command, std::vector<std::string>& texts);
 
-// --backend, --threads, --max-memory and --no-chains.
+// --backend, --threads, --max-memory, --no-chains and --max-error.
 struct SessionFlags {
   std::string backend;
   int threads = 0;
   std::string max_memory;
   bool no_chains = false;
+  double max_error = SessionOptions().max_error;
 };
 void AddSessionFlags(CLI::App& command, SessionFlags& flags, bool with_threads = true);
 Result<SessionOptions> ToSessionOptions(const SessionFlags& flags);

@@ -21,6 +21,9 @@ namespace {
 
 struct Layer {
   int64_t size, in, out, kernel = 1, stride = 1;
+  bool one_row = false;  // the kernel is 1 x kernel
+  int64_t rows() const { return one_row ? 1 : kernel; }
+  int64_t columns() const { return kernel; }
 };
 
 constexpr Layer kPointwise[] = {{112, 32, 16},   {112, 16, 96},   {56, 96, 24},   {56, 24, 144},
@@ -29,10 +32,13 @@ constexpr Layer kPointwise[] = {{112, 32, 16},   {112, 16, 96},   {56, 96, 24}, 
                                 {56, 64, 64},    {56, 64, 256},   {28, 512, 128}, {28, 128, 512},
                                 {14, 1024, 256}, {14, 256, 1024}, {7, 2048, 512}, {7, 512, 2048},
                                 {112, 32, 64},   {14, 512, 512},  {28, 58, 58}};
-constexpr Layer kWindows[] = {{56, 64, 64, 3, 1},   {28, 128, 128, 3, 1}, {14, 256, 256, 3, 1},
-                              {7, 512, 512, 3, 1},  {56, 64, 128, 3, 2},  {28, 128, 256, 3, 2},
-                              {14, 256, 512, 3, 2}, {55, 16, 64, 3, 1},   {256, 32, 32, 3, 1},
-                              {128, 64, 64, 3, 1},  {13, 64, 256, 3, 1}};
+constexpr Layer kWindows[] = {
+    {56, 64, 64, 3, 1},   {28, 128, 128, 3, 1},       {14, 256, 256, 3, 1},
+    {7, 512, 512, 3, 1},  {56, 64, 128, 3, 2},        {28, 128, 256, 3, 2},
+    {14, 256, 512, 3, 2}, {55, 16, 64, 3, 1},         {256, 32, 32, 3, 1},
+    {128, 64, 64, 3, 1},  {13, 64, 256, 3, 1},        {35, 96, 96, 3, 1},
+    {35, 48, 64, 5, 1},   {17, 160, 160, 7, 1, true}, {8, 384, 384, 3, 1, true},
+    {64, 128, 128, 3, 1}};
 constexpr Layer kFirst[] = {
     {224, 3, 32, 3, 2}, {224, 3, 64, 7, 2}, {224, 3, 64, 3, 2}, {224, 3, 64, 3, 1}};
 constexpr Layer kDepthwise[] = {{112, 32, 32, 3, 1},  {112, 96, 96, 3, 2},  {56, 144, 144, 3, 1},
@@ -49,29 +55,19 @@ std::vector<float> Random(int64_t n) {
   return v;
 }
 
-// Winograd with its form as a type, so that it is made like the others.
-template <int kForm>
-struct WinogradOf : Winograd {
-  explicit WinogradOf(Winograd w) : Winograd(std::move(w)) {}
-  static Result<WinogradOf> Make(const ConvSpec& spec, const float* weights, const float* bias,
-                                 const Machine& machine) {
-    ASSIGN_OR_RETURN(Winograd w, Winograd::Make(spec, kForm, weights, bias, machine));
-    return WinogradOf(std::move(w));
-  }
-};
-
-template <class Impl>
-void Run(benchmark::State& state, const Layer& l, int threads, int64_t groups) {
+// `make` is Impl::Make, perhaps with a choice of its own.
+template <class Make>
+void Run(benchmark::State& state, const Layer& l, int threads, int64_t groups, Make make) {
   ConvSpec spec{1, l.in, l.out, groups};
-  spec.window.in = {1, l.size, l.size}, spec.window.kernel = {1, l.kernel, l.kernel};
+  spec.window.in = {1, l.size, l.size}, spec.window.kernel = {1, l.rows(), l.columns()};
   spec.window.stride = {1, l.stride, l.stride};
-  spec.window.pad = {0, l.kernel / 2, l.kernel / 2};
+  spec.window.pad = {0, l.rows() / 2, l.columns() / 2};
   spec.window.out = {1, (l.size - 1) / l.stride + 1, (l.size - 1) / l.stride + 1};
   spec.epilogue.lo = 0, spec.epilogue.hi = 6;
   Machine machine{groups > 1 ? BestTarget() : TargetForColumns(l.out), threads,
                   CpuInfo::Get().l2_bytes};
   const auto weights = Random(l.out * l.in / groups * spec.window.taps()), bias = Random(l.out);
-  Result<Impl> impl = Impl::Make(spec, weights.data(), bias.data(), machine);
+  auto impl = make(spec, weights.data(), bias.data(), machine);
   const auto in = Random(spec.window.in_pixels() * l.in);
   std::vector<float> out(static_cast<size_t>(spec.window.out_pixels() * l.out));
   size_t workspace_bytes = 0;
@@ -93,14 +89,14 @@ void Run(benchmark::State& state, const Layer& l, int threads, int64_t groups) {
   state.counters["peak%"] = 100 * flops / best / PeakFlops(machine.target) / threads;
 }
 
-template <class Impl>
-void Register(const char* kind, const Layer& l, bool depthwise = false) {
+template <class Make>
+void Register(const std::string& kind, const Layer& l, Make make, bool depthwise = false) {
   for (int threads : {1, 2}) {
-    const std::string name = StrCat(kind, "/", l.size, "/", l.in, ">", l.out, "/", l.kernel, "x",
-                                    l.kernel, "s", l.stride, "/t", threads);
+    const std::string name = StrCat(kind, "/", l.size, "/", l.in, ">", l.out, "/", l.rows(), "x",
+                                    l.columns(), "s", l.stride, "/t", threads);
     benchmark::RegisterBenchmark(
         name.c_str(),
-        [=](benchmark::State& state) { Run<Impl>(state, l, threads, depthwise ? l.in : 1); })
+        [=](benchmark::State& state) { Run(state, l, threads, depthwise ? l.in : 1, make); })
         ->Unit(benchmark::kMicrosecond)
         ->UseRealTime();
   }
@@ -111,16 +107,21 @@ void Register(const char* kind, const Layer& l, bool depthwise = false) {
 
 int main(int argc, char** argv) {
   using namespace sula::cpu;
-  for (const Layer& l : kPointwise) Register<ConvGemm>("gemm", l);
-  for (const Layer& l : kWindows) Register<ConvGemm>("gemm", l);
+  for (const Layer& l : kPointwise) Register("gemm", l, ConvGemm::Make);
+  for (const Layer& l : kWindows) Register("gemm", l, ConvGemm::Make);
   for (const Layer& l : kWindows) {
-    if (l.stride != 1) continue;
-    Register<WinogradOf<0>>("winograd2", l);
-    Register<WinogradOf<1>>("winograd4", l);
-    Register<WinogradOf<2>>("winograd6", l);
+    for (const WinogradForm& form : kWinogradForms) {
+      const WinogradAxis &r = form.rows, &c = form.columns;
+      if (r.r != l.rows() || c.r != l.columns() || r.stride != l.stride) continue;
+      Register(sula::StrCat("winograd", r.n, "x", c.n), l,
+               [form, l](const ConvSpec& spec, const float* weights, const float* bias,
+                         const Machine& machine) {
+                 return Winograd::Make(spec, form, l.in, weights, bias, machine);
+               });
+    }
   }
-  for (const Layer& l : kFirst) Register<ConvPlanar>("planar", l);
-  for (const Layer& l : kDepthwise) Register<Depthwise>("depthwise", l, true);
+  for (const Layer& l : kFirst) Register("planar", l, ConvPlanar::Make);
+  for (const Layer& l : kDepthwise) Register("depthwise", l, Depthwise::Make, true);
   for (Target t : AvailableTargets())
     fprintf(stderr, "peak %s %.1f\n", std::string(Name(t)).c_str(), PeakFlops(t) * 1e-9);
   benchmark::Initialize(&argc, argv);

@@ -31,6 +31,10 @@ struct SessionOptions {
   // that does not suffice. The limit holds for each plan of the cache by itself.
   size_t max_bytes = 0;
   bool chains = true;  // false: no kernel computes several nodes at once
+  // Kernels that save arithmetic at the cost of accuracy (Winograd's) are left out where the
+  // largest error to be expected of a layer's output, relative to its largest value, is beyond
+  // this. Sums in float have errors of about 5e-7 whatever the kernel. From 1e-7 to 1e-3.
+  double max_error = 1e-5;
   int plan_cache = 4;  // plans kept for recently used input shapes, at least 1
   // Names of values (see Nodes) that are returned as well, after the model's own outputs and in
   // this order: to look inside. They are what the model holds: values that the conversion fused

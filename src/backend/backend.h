@@ -53,6 +53,7 @@ struct KernelRequest {
   std::span<const TensorDesc> inputs, outputs;
   std::span<const Tensor* const> constants;  // by input; null where the value comes at run time
   int threads = 1;
+  double max_error = 1e-5;  // SessionOptions::max_error
 
   template <class P>
   const P& params() const {

@@ -15,6 +15,7 @@ namespace sula {
 struct PlanOptions {
   int threads = 1;
   size_t max_bytes = 0;     // 0: no limit
+  double max_error = 1e-5;  // SessionOptions::max_error
   bool pad_pixels = false;  // PaddedPixelStride for channel-last maps
   bool chains = true;       // see SessionOptions
 };

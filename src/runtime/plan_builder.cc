@@ -29,6 +29,7 @@ class PlanBuilder {
     ASSIGN_OR_RETURN(concrete_, MakeConcrete(model, input_types));
     OrderForMemory(concrete_);
     SchemeOptions schemes{.threads = options_.threads,
+                          .max_error = options_.max_error,
                           .pad_pixels = options_.pad_pixels,
                           .chains = options_.chains,
                           .refused = {}};
@@ -69,7 +70,7 @@ class PlanBuilder {
     for (size_t i = 0; i < s_.steps.size(); ++i) {
       Step& step = s_.steps[i];
       if (step.kind == Step::Kind::kKernel) {
-        if (Status status = MakeStepKernel(i, memory[i]); !status.ok())
+        if (Status status = MakeStepKernel(i, schemes, memory[i]); !status.ok())
           return std::move(status).AddContext(Describe(graph(), step.node));
       }
       Report(step);
@@ -79,10 +80,10 @@ class PlanBuilder {
     return {};
   }
 
-  Status MakeStepKernel(size_t index, StepMemory& memory) {
+  Status MakeStepKernel(size_t index, const SchemeOptions& schemes, StepMemory& memory) {
     Step& step = s_.steps[index];
     ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel,
-                     MakeKernel(graph(), s_, step, options_.threads));
+                     MakeKernel(graph(), s_, step, schemes));
     if (!kernel) return {};
     memory = MemoryOf(*kernel, step, graph());
     for (size_t i = 0; i < step.inputs.size(); ++i)

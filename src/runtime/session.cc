@@ -76,6 +76,7 @@ struct Session::Impl {
     ASSIGN_OR_RETURN(std::unique_ptr<Plan> made, Plan::Make(graph(), types, pointers,
                                                             {.threads = options.threads,
                                                              .max_bytes = options.max_bytes,
+                                                             .max_error = options.max_error,
                                                              .chains = options.chains}));
     plans.push_front({std::move(types), std::move(made)});
     if (plans.size() > static_cast<size_t>(options.plan_cache)) plans.pop_back();
@@ -93,6 +94,8 @@ Result<std::unique_ptr<Session>> Session::Create(std::shared_ptr<const Model> mo
   if (options.threads < 0 || options.threads > ThreadPool::kMaxThreads)
     return InvalidArgument("threads is ", options.threads, ", must be between 0 and ",
                            ThreadPool::kMaxThreads);
+  if (!(options.max_error >= 1e-7 && options.max_error <= 1e-3))
+    return InvalidArgument("max_error is ", options.max_error, ", must be between 1e-7 and 1e-3");
   if (options.plan_cache < 1)
     return InvalidArgument("plan_cache is ", options.plan_cache, ", must be at least 1");
   auto impl = std::make_unique<Impl>();

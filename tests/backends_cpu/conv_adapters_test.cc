@@ -32,7 +32,7 @@ TEST(ConvAdapter, KernelsByShape) {
                      "const %b: float32[33] = random(2)",
                      "Conv(%x, %w, %b) {pads=[1,1,1,1], activation=\"relu\"}", 180),
               testing::AllOf(Contains("implicit_gemm"), Contains("winograd_2x2_3x3"),
-                             Contains("winograd_4x4_3x3"), Not(Contains("winograd_6x6_3x3")),
+                             Contains("winograd_4x4_3x3"), Contains("winograd_6x6_3x3"),
                              Not(Contains("depthwise"))));
   EXPECT_THAT(RunAll("input %x: float32[2,24,8,9]\n const %w: float32[24,1,5,5] = random(1)",
                      "Conv(%x, %w) {strides=[2,2], auto_pad=\"same_upper\", group=24}", 25),
@@ -42,10 +42,20 @@ TEST(ConvAdapter, KernelsByShape) {
               Contains("planar_input"));
   EXPECT_THAT(RunAll("input %x: float32[1,16,9,11]\n const %w: float32[8,16,1,7] = random(1)",
                      "Conv(%x, %w) {pads=[0,3,0,3]}", 112),
-              Contains("winograd_1x2_1x7"));
+              testing::AllOf(Contains("winograd_1x2_1x7"), Contains("winograd_1x4_1x7")));
   EXPECT_THAT(RunAll("input %x: float32[1,16,9,11]\n const %w: float32[8,16,5,5] = random(1)",
                      "Conv(%x, %w) {pads=[2,2,2,2]}", 400),
               Contains("winograd_2x2_5x5"));
+}
+
+TEST(ConvAdapter, Stride2) {
+  for (const char* pads : {"[1,1,1,1]", "[0,0,1,1]", "[0,1,2,0]"}) {
+    EXPECT_THAT(RunAll("input %x: float32[2,20,13,18]\n const %w: float32[9,20,3,3] = random(1)\n"
+                       "const %b: float32[9] = random(2)",
+                       StrCat("Conv(%x, %w, %b) {strides=[2,2], pads=", pads, "}"), 180),
+                testing::AllOf(Contains("winograd_2x2_3x3_s2"), Contains("winograd_3x3_3x3_s2"),
+                               Contains("winograd_4x4_3x3_s2"), Not(Contains("winograd_2x2_3x3"))));
+  }
 }
 
 TEST(ConvAdapter, OtherSpatialAxes) {

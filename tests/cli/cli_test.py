@@ -375,7 +375,8 @@ class Errors(Case):
         for args in (["run", model, "--input", self.path("in"), "--backend", "gpu"], ["bench", model, "--threads", "1,x"],
                      ["info", model, "--input-shape", "x=1,two"], ["info", model, "--input-shape", "nobody=1"],
                      ["convert", model, "-o", self.path("o"), "--disable", "no-such-rule"],
-                     ["run", model, "--input", self.path("in"), "--max-memory", "lots"]):
+                     ["run", model, "--input", self.path("in"), "--max-memory", "lots"],
+                     ["run", model, "--input", self.path("in"), "--max-error", "1"]):
             self.fails(*args)
         self.fails("run", model, "--input", self.path("in"), "--max-bytes", "1", says=["max_bytes allows 1", "needs"])
 

@@ -231,6 +231,34 @@ TEST(Session, MemoryLimitIsHonoured) {
   EXPECT_TRUE(Session::Create(ModelOf(kConvNet), {.max_bytes = 1 << 20}, shapes));
 }
 
+TEST(Session, MaxErrorLimitsTheChoice) {
+  const auto model = ModelOf(R"(graph "g" {
+    input %x: float32[1,32,24,24]
+    const %w: float32[32,32,3,3] = random(1)
+    %y = Conv(%x, %w) {pads=[1,1,1,1]}
+    output %y
+  })");
+  // The reasons for the kernels that were refused for their error.
+  const auto refused = [&](double max_error) {
+    const auto session =
+        Session::Create(model, {.threads = 1, .backend = "cpu", .max_error = max_error});
+    std::vector<std::string> r;
+    if (!session) return r;
+    for (const NodeReport& node : (*session)->Report().nodes)
+      for (const CandidateReport& c : node.candidates)
+        if (c.refused.find("max_error") != std::string::npos) r.push_back(c.kernel);
+    return r;
+  };
+  EXPECT_THAT(refused(1e-6), Contains("winograd_4x4_3x3"));
+  EXPECT_THAT(refused(1e-6), Not(Contains("winograd_2x2_3x3")));
+  EXPECT_THAT(refused(1e-4), IsEmpty());
+  for (double bad : {0., 1e-8, 1e-2, -1.}) {
+    const auto session = Session::Create(model, {.max_error = bad});
+    ASSERT_FALSE(session);
+    EXPECT_THAT(session.error().ToString(), HasSubstr("max_error"));
+  }
+}
+
 TEST(Session, RefusesSizesBeyondTheMachine) {
   const auto session = Session::Create(ModelOf(R"(graph "g" {
     input %x: float32[N]

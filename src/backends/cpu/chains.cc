@@ -31,7 +31,7 @@ std::string Where(const ChainRequest& request, size_t i) {
 
 Verdict AcceptRole(const KernelRequest& request, Role role) {
   if (Verdict v = Apart(role).accept(request); !v) return v;
-  const Result<ConvSpec> spec = SpecOf(request);
+  const Result<ConvSpec> spec = ConvSpecOf(request);
   const Window& w = spec->window;
   if (request.inputs[kX].dims.size() != 4) return Verdict::No("not two spatial axes");
   if (role == Role::kDepthwise)
@@ -44,7 +44,7 @@ Verdict AcceptRole(const KernelRequest& request, Role role) {
 }
 
 BandConv BandConvOf(const KernelRequest& request, Role role) {
-  return {*SpecOf(request), ConstantData(request, kW), ConstantData(request, kBias),
+  return {*ConvSpecOf(request), ConstantData(request, kW), ConstantData(request, kBias),
           role == Role::kPlanar};
 }
 
@@ -117,7 +117,7 @@ struct ConvChain {
       if (i + 1 < kNodes && request.nodes[i].HasInput(kResidual))
         return Verdict::No(Where(request, i) + "a residual within the chain");
     }
-    if (kRole[0] == Role::kPlanar && SpecOf(request.nodes[0])->out_channels > kDepthwiseGroup)
+    if (kRole[0] == Role::kPlanar && ConvSpecOf(request.nodes[0])->out_channels > kDepthwiseGroup)
       return Verdict::No(StrCat(Where(request, 0), "more than ", kDepthwiseGroup,
                                 " output channels of a planar convolution"));
     return Verdict::Yes();
@@ -143,7 +143,7 @@ struct ConvChain {
     if (kMiddle > 0) first = BandConvOf(request.nodes[0], kRole[0]);
     if (kMiddle + 1 < kNodes) last = BandConvOf(request.nodes[kMiddle + 1], Role::kPointwise);
     Machine machine = MachineOf(request.nodes[0]);
-    machine.target = TargetForColumns(SpecOf(request.nodes[kMiddle])->out_channels);
+    machine.target = TargetForColumns(ConvSpecOf(request.nodes[kMiddle])->out_channels);
     ASSIGN_OR_RETURN(
         DepthwiseBands impl,
         DepthwiseBands::Make(first, BandConvOf(request.nodes[kMiddle], Role::kDepthwise), last,

@@ -1,32 +1,21 @@
 // Convolution: depthwise, planar input, Winograd, implicit GEMM.
-#include "ops/conv.h"
-
+#include <array>
 #include <cmath>
+#include <utility>
 
 #include "backends/cpu/conv_adapter.h"
 #include "backends/cpu/conv_kernels.h"
+#include "backends/cpu/conv_winograd.h"
 #include "backends/cpu/kernels/conv/plan.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
-#include "backends/cpu/kernels/winograd/winograd.h"
 
 namespace sula::cpu {
 namespace {
 
 // The planar kernel converts each input row once per band: pays while channels are few.
 constexpr int64_t kMaxPlanarChannels = 4;
-// Winograd forms beyond this noise gain are refused: the largest error stays below 1e-5 of the
-// largest output, an order of magnitude above a direct convolution's.
-constexpr double kMaxNoiseGain = 10;
-
 // Vector operations for each float that the planar kernel copies into strips.
 constexpr double kStripOperations = 0.25;
-
-Verdict AcceptConv(const KernelRequest& request) {
-  if (Verdict v = AcceptConvInputs(request); !v) return v;
-  if (Result<ConvSpec> spec = SpecOf(request); !spec.has_value())
-    return Verdict::No(spec.error().message());
-  return Verdict::Yes();
-}
 
 double ConvFlops(const ConvSpec& s) {
   return 2.0 * static_cast<double>(s.batch * s.window.out_pixels() * s.window.taps()) *
@@ -43,7 +32,7 @@ Machine MachineFor(const KernelRequest& request, const ConvSpec& spec) {
 }
 
 double EstimateGemm(const KernelRequest& request) {
-  const Result<ConvSpec> spec = SpecOf(request);
+  const Result<ConvSpec> spec = ConvSpecOf(request);
   const Window& w = spec->window;
   const Machine machine = MachineFor(request, *spec);
   const ConvGemmPlan plan = PlanConvGemm(*spec, machine);
@@ -58,7 +47,7 @@ double EstimateGemm(const KernelRequest& request) {
 }
 
 Result<std::unique_ptr<Kernel>> CreateGemm(const KernelRequest& request) {
-  ASSIGN_OR_RETURN(const ConvSpec spec, SpecOf(request));
+  ASSIGN_OR_RETURN(const ConvSpec spec, ConvSpecOf(request));
   return MakeConv<ConvGemm>(request, spec, MachineFor(request, spec));
 }
 
@@ -66,7 +55,7 @@ Result<std::unique_ptr<Kernel>> CreateGemm(const KernelRequest& request) {
 
 Verdict AcceptPlanar(const KernelRequest& request) {
   if (Verdict v = AcceptConv(request); !v) return v;
-  const Result<ConvSpec> spec = SpecOf(request);
+  const Result<ConvSpec> spec = ConvSpecOf(request);
   if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
   if (spec->in_channels > kMaxPlanarChannels)
     return Verdict::No(StrCat("more than ", kMaxPlanarChannels, " input channels"));
@@ -82,7 +71,7 @@ void PlanarLayouts(const KernelRequest& request, std::span<LayoutNeed> inputs,
 }
 
 double EstimatePlanar(const KernelRequest& request) {
-  const Result<ConvSpec> spec = SpecOf(request);
+  const Result<ConvSpec> spec = ConvSpecOf(request);
   const Window& w = spec->window;
   const Machine machine = MachineFor(request, *spec);
   const GemmKernels& kernels = GemmFor(machine.target);
@@ -106,7 +95,7 @@ double EstimatePlanar(const KernelRequest& request) {
 }
 
 Result<std::unique_ptr<Kernel>> CreatePlanar(const KernelRequest& request) {
-  ASSIGN_OR_RETURN(const ConvSpec spec, SpecOf(request));
+  ASSIGN_OR_RETURN(const ConvSpec spec, ConvSpecOf(request));
   return MakeConv<ConvPlanar>(request, spec, MachineFor(request, spec));
 }
 
@@ -114,112 +103,46 @@ Result<std::unique_ptr<Kernel>> CreatePlanar(const KernelRequest& request) {
 
 Verdict AcceptDepthwise(const KernelRequest& request) {
   if (Verdict v = AcceptConv(request); !v) return v;
-  const Result<ConvSpec> spec = SpecOf(request);
+  const Result<ConvSpec> spec = ConvSpecOf(request);
   if (spec->groups != spec->in_channels || spec->groups != spec->out_channels)
     return Verdict::No("not one channel in and out of each group");
   return Verdict::Yes();
 }
 
 double EstimateDepthwise(const KernelRequest& request) {
-  const Result<ConvSpec> spec = SpecOf(request);
+  const Result<ConvSpec> spec = ConvSpecOf(request);
   Work work{.flops = ConvFlops(*spec), .efficiency = 0.4, .bytes = ActivationBytes(request)};
   work.tasks = static_cast<double>(CutDepthwise(*spec, request.threads).count);
   return Seconds(work, BestTarget(), request.threads);
 }
 
 Result<std::unique_ptr<Kernel>> CreateDepthwise(const KernelRequest& request) {
-  ASSIGN_OR_RETURN(const ConvSpec spec, SpecOf(request));
+  ASSIGN_OR_RETURN(const ConvSpec spec, ConvSpecOf(request));
   return MakeConv<Depthwise>(request, spec, MachineOf(request));
 }
 
-// ---- Winograd
+// ---- in the order of preference at equal cost
 
-template <int kForm>
-Verdict AcceptWinograd(const KernelRequest& request) {
-  constexpr WinogradForm kF = kWinogradForms[kForm];
-  if (Verdict v = AcceptConv(request); !v) return v;
-  const Result<ConvSpec> spec = SpecOf(request);
-  const Window& w = spec->window;
-  if (w.kernel != Axes{1, kF.kernel_rows, kF.kernel_columns})
-    return Verdict::No(StrCat("a kernel other than ", kF.kernel_rows, "x", kF.kernel_columns));
-  if (w.in[0] != 1 || w.pad[0] != 0) return Verdict::No("three spatial axes");
-  if (w.stride != Axes{1, 1, 1}) return Verdict::No("a stride");
-  if (w.dilation != Axes{1, 1, 1}) return Verdict::No("a dilation");
-  if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
-  if (const double gain = NoiseGain(kF); gain > kMaxNoiseGain)
-    return Verdict::No(StrCat("rounding noise grows by ", gain, ", more than ", kMaxNoiseGain));
-  return Verdict::Yes();
+constexpr KernelEntry kDepthwise = {.name = "depthwise",
+                                    .layouts = ConvLayouts,
+                                    .accept = AcceptDepthwise,
+                                    .estimate = EstimateDepthwise,
+                                    .create = CreateDepthwise};
+constexpr KernelEntry kPlanar = {.name = "planar_input",
+                                 .layouts = PlanarLayouts,
+                                 .accept = AcceptPlanar,
+                                 .estimate = EstimatePlanar,
+                                 .create = CreatePlanar};
+constexpr KernelEntry kGemm = {.name = "implicit_gemm",
+                               .layouts = ConvLayouts,
+                               .accept = AcceptConv,
+                               .estimate = EstimateGemm,
+                               .create = CreateGemm};
+constexpr auto kConvKernels = []<int... kI>(std::integer_sequence<int, kI...>) {
+  return std::array{kDepthwise, kPlanar,
+                    WinogradEntry<&kWinogradForms, kI, AcceptConv, ConvSpecOf>()..., kGemm};
 }
-
-template <int kForm>
-double EstimateWinograd(const KernelRequest& request) {
-  constexpr WinogradForm kF = kWinogradForms[kForm];
-  const Result<ConvSpec> spec = SpecOf(request);
-  const Window& w = spec->window;
-  const double tiles = static_cast<double>(spec->batch * ((w.out[1] + kF.rows - 1) / kF.rows) *
-                                           ((w.out[2] + kF.columns - 1) / kF.columns));
-  const double values = tiles * kF.positions();
-  const double k = static_cast<double>(spec->in_channels);
-  const double n = static_cast<double>(spec->out_channels);
-  const Target target = TargetForColumns(spec->out_channels);
-  // Transforms take about 6 instructions per transformed input and 5 per output, loads and stores
-  // included; as much as two flops each at the multiplication's efficiency.
-  const double flops = 2 * values * (k * n + 6 * k + 5 * n);
-  const double filters = kF.positions() * k * n * 4;
-  return Seconds({flops, 0.85 * k / (k + 12),
-                  BytesOf(request.inputs[kX]) + BytesOf(request.outputs[0]) + filters},
-                 target, request.threads);
-}
-
-template <int kForm>
-Result<std::unique_ptr<Kernel>> CreateWinograd(const KernelRequest& request) {
-  constexpr WinogradForm kF = kWinogradForms[kForm];
-  ASSIGN_OR_RETURN(const ConvSpec spec, SpecOf(request));
-  Machine machine = MachineOf(request);
-  machine.target = TargetForColumns(spec.out_channels);
-  ASSIGN_OR_RETURN(Winograd impl, Winograd::Make(spec, kForm, ConstantData(request, kW),
-                                                 ConstantData(request, kBias), machine));
-  std::string detail =
-      StrCat(Name(machine.target), ", F(", kF.rows, "x", kF.columns, ", ", kF.kernel_rows, "x",
-             kF.kernel_columns, "), ", impl.block_tiles(), " tiles a block");
-  return std::unique_ptr<Kernel>(
-      std::make_unique<ConvKernel<Winograd>>(std::move(impl), request, std::move(detail)));
-}
-
-template <int kForm>
-constexpr KernelEntry WinogradEntry(std::string_view name) {
-  return {.name = name,
-          .layouts = ConvLayouts,
-          .accept = AcceptWinograd<kForm>,
-          .estimate = EstimateWinograd<kForm>,
-          .create = CreateWinograd<kForm>};
-}
-
-constexpr KernelEntry kConvKernels[] = {
-    {.name = "depthwise",
-     .layouts = ConvLayouts,
-     .accept = AcceptDepthwise,
-     .estimate = EstimateDepthwise,
-     .create = CreateDepthwise},
-    {.name = "planar_input",
-     .layouts = PlanarLayouts,
-     .accept = AcceptPlanar,
-     .estimate = EstimatePlanar,
-     .create = CreatePlanar},
-    WinogradEntry<0>("winograd_2x2_3x3"),
-    WinogradEntry<1>("winograd_4x4_3x3"),
-    WinogradEntry<2>("winograd_6x6_3x3"),
-    WinogradEntry<3>("winograd_2x2_5x5"),
-    WinogradEntry<4>("winograd_1x2_1x7"),
-    WinogradEntry<5>("winograd_2x1_7x1"),
-    WinogradEntry<6>("winograd_1x4_1x3"),
-    WinogradEntry<7>("winograd_4x1_3x1"),
-    {.name = "implicit_gemm",
-     .layouts = ConvLayouts,
-     .accept = AcceptConv,
-     .estimate = EstimateGemm,
-     .create = CreateGemm},
-};
+(std::make_integer_sequence<int, kNumWinogradForms>());
 
 }  // namespace
 

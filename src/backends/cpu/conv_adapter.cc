@@ -12,12 +12,19 @@ Verdict AcceptConvInputs(const KernelRequest& request) {
   return Verdict::Yes();
 }
 
-Result<ConvSpec> SpecOf(const KernelRequest& request) {
+Result<ConvSpec> ConvSpecOf(const KernelRequest& request) {
   const auto& p = request.params<ConvParams>();
   ASSIGN_OR_RETURN(const ConvGeometry g,
                    ResolveConv(p, request.inputs[kX].dims, request.inputs[kW].dims));
   return ConvSpec{g.batch, g.in_channels, g.out_channels,
                   g.group, WindowOf(g),   EpilogueOf(p.Fused())};
+}
+
+Verdict AcceptConv(const KernelRequest& request) {
+  if (Verdict v = AcceptConvInputs(request); !v) return v;
+  if (Result<ConvSpec> spec = ConvSpecOf(request); !spec.has_value())
+    return Verdict::No(spec.error().message());
+  return Verdict::Yes();
 }
 
 void ConvLayouts(const KernelRequest&, std::span<LayoutNeed> inputs,

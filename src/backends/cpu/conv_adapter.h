@@ -15,12 +15,14 @@ inline constexpr size_t kX = 0, kW = 1, kBias = 2, kResidual = 3;
 // No unless the weights (and bias) are constant and everything is float32 with 1 to 3 spatial axes.
 Verdict AcceptConvInputs(const KernelRequest& request);
 
-// The sizes of a convolution (not a transposed one). Errors: those of ResolveConv.
-Result<ConvSpec> SpecOf(const KernelRequest& request);
-
 // Activations are channel-last.
 void ConvLayouts(const KernelRequest& request, std::span<LayoutNeed> inputs,
                  std::span<LayoutNeed> outputs);
+
+// The sizes of a convolution (not a transposed one). Errors: those of ResolveConv.
+Result<ConvSpec> ConvSpecOf(const KernelRequest& request);
+// No unless ConvSpecOf has an answer and AcceptConvInputs accepts.
+Verdict AcceptConv(const KernelRequest& request);
 
 // Bytes of activations and weights, each once.
 double ConvBytes(const KernelRequest& request);

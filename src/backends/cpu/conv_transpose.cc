@@ -1,6 +1,10 @@
 // Transposed convolution.
+#include <array>
+#include <utility>
+
 #include "backends/cpu/conv_adapter.h"
 #include "backends/cpu/conv_kernels.h"
+#include "backends/cpu/conv_winograd.h"
 
 namespace sula::cpu {
 namespace {
@@ -47,11 +51,15 @@ Result<std::unique_ptr<Kernel>> Create(const KernelRequest& request) {
   return MakeConv<ConvTransposed>(request, spec, machine);
 }
 
-constexpr KernelEntry kKernels[] = {{.name = "phases",
-                                     .layouts = ConvLayouts,
-                                     .accept = Accept,
-                                     .estimate = Estimate,
-                                     .create = Create}};
+constexpr KernelEntry kPhases = {.name = "phases",
+                                 .layouts = ConvLayouts,
+                                 .accept = Accept,
+                                 .estimate = Estimate,
+                                 .create = Create};
+constexpr auto kKernels = []<int... kI>(std::integer_sequence<int, kI...>) {
+  return std::array{WinogradEntry<&kWinogradTransposedForms, kI, Accept, SpecOf>()..., kPhases};
+}
+(std::make_integer_sequence<int, kNumWinogradTransposedForms>());
 
 }  // namespace
 

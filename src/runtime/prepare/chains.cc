@@ -63,7 +63,7 @@ std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
   std::vector<KernelRequest> requests;
   for (NodeId id : path) ports.push_back(PortsOf(id));
   for (size_t i = 0; i < path.size(); ++i)
-    requests.push_back(ports[i].Request(graph_.node(path[i]), options_.threads));
+    requests.push_back(ports[i].Request(graph_.node(path[i]), options_));
 
   std::vector<KernelChoice> choices;
   for (Backend* backend : backends_) {

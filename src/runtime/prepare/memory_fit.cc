@@ -75,7 +75,7 @@ class Fitter {
     const KernelRefusal key{step.node, step.scheme};
     if (const auto known = memory_.find(key); known != memory_.end()) return known->second;
     Result<std::unique_ptr<Kernel>> kernel =
-        MakeKernel(graph_.graph, schedule, step, options_.threads);
+        MakeKernel(graph_.graph, schedule, step, options_);
     if (!kernel) return Status(kernel.error()).AddContext(Describe(graph_.graph, step.node));
     const StepMemory memory = *kernel ? MemoryOf(**kernel, step, graph_.graph) : StepMemory();
     memory_.emplace(key, memory);

@@ -140,7 +140,8 @@ namespace {
 
 Result<std::unique_ptr<Kernel>> MakeChain(const Graph& graph, const Step& step,
                                           const ChainEntry& entry, std::vector<TensorDesc> inputs,
-                                          std::vector<TensorDesc> outputs, int threads) {
+                                          std::vector<TensorDesc> outputs,
+                                          const SchemeOptions& options) {
   struct Ports {
     std::vector<TensorDesc> inputs, outputs;
     std::vector<const Tensor*> constants;
@@ -164,7 +165,8 @@ Result<std::unique_ptr<Kernel>> MakeChain(const Graph& graph, const Step& step,
     } else {
       p.outputs = std::move(outputs);
     }
-    requests.push_back({&node, p.inputs, p.outputs, p.constants, threads});
+    requests.push_back(
+        {&node, p.inputs, p.outputs, p.constants, options.threads, options.max_error});
   }
   return step.backend->CreateChain(entry, {requests});
 }
@@ -172,7 +174,7 @@ Result<std::unique_ptr<Kernel>> MakeChain(const Graph& graph, const Step& step,
 }  // namespace
 
 Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
-                                           const Step& step, int threads) {
+                                           const Step& step, const SchemeOptions& options) {
   const auto descs = [&](const std::vector<FormUse>& uses) {
     std::vector<TensorDesc> result;
     for (const FormUse& use : uses)
@@ -186,11 +188,11 @@ Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& s
   });
   if (nothing && !node.op->Has(kImpure)) return std::unique_ptr<Kernel>();
   if (const auto* chain = std::get_if<const ChainEntry*>(&step.scheme))
-    return MakeChain(graph, step, **chain, std::move(inputs), std::move(outputs), threads);
+    return MakeChain(graph, step, **chain, std::move(inputs), std::move(outputs), options);
   std::vector<const Tensor*> constants;
   for (ValueId v : node.inputs) constants.push_back(graph.Constant(v));
   return step.backend->Create(*std::get<const KernelEntry*>(step.scheme),
-                              {&node, inputs, outputs, constants, threads});
+                              {&node, inputs, outputs, constants, options.threads, options.max_error});
 }
 
 std::vector<size_t> StorageBytes(const Schedule& schedule) {

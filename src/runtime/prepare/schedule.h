@@ -113,6 +113,7 @@ using KernelRefusal = std::pair<NodeId, Scheme>;
 
 struct SchemeOptions {
   int threads = 1;
+  double max_error = 1e-5;          // SessionOptions::max_error
   bool pad_pixels = false;          // PadPixels
   bool chains = true;               // false: every node gets a kernel of its own
   std::set<KernelRefusal> refused;  // for want of memory
@@ -150,7 +151,7 @@ Result<Schedule> MakeSchedule(const ConcreteGraph& graph, std::span<Backend* con
 
 // The kernel of a step of kind kKernel, made ready; null if it would have nothing to write.
 Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
-                                           const Step& step, int threads);
+                                           const Step& step, const SchemeOptions& options);
 
 // The size of each storage.
 std::vector<size_t> StorageBytes(const Schedule& schedule);

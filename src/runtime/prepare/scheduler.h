@@ -24,7 +24,7 @@ struct Ports {
   std::vector<const Tensor*> constants;  // by input
 
   bool HasEmptyInput() const;
-  KernelRequest Request(const Node& node, int threads) const;
+  KernelRequest Request(const Node& node, const SchemeOptions& options) const;
 };
 
 // The layouts that a kernel needs, by port.

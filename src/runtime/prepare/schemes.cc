@@ -220,8 +220,8 @@ bool Ports::HasEmptyInput() const {
                      [](const TensorDesc& d) { return d.present && d.num_elements() == 0; });
 }
 
-KernelRequest Ports::Request(const Node& node, int threads) const {
-  return {&node, inputs, outputs, constants, threads};
+KernelRequest Ports::Request(const Node& node, const SchemeOptions& options) const {
+  return {&node, inputs, outputs, constants, options.threads, options.max_error};
 }
 
 Ports Scheduler::PortsOf(NodeId id) const {
@@ -242,7 +242,7 @@ KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& repo
   const Node& node = graph_.node(id);
   const Ports ports = PortsOf(id);
   const bool empty_input = ports.HasEmptyInput();
-  const KernelRequest request = ports.Request(node, options_.threads);
+  const KernelRequest request = ports.Request(node, options_);
 
   KernelChoice best;
   for (Backend* backend : backends_) {

@@ -13,15 +13,17 @@ double SquaredNorm(const std::array<Rational, kMaxWinogradSize>& row) {
 
 }  // namespace
 
-double NoiseGain(const WinogradMatrices& m) {
+double NoiseGain(const WinogradAxis& axis) {
+  const WinogradMatrices m = MatricesOf(axis);
+  const double taps = axis.transposed ? 1. * axis.r / axis.stride : axis.r;
   double sum = 0;
-  for (int k = 0; k < m.n; ++k) {
-    for (int i = 0; i < m.size(); ++i) {
+  for (int k = 0; k < m.outputs; ++k) {
+    for (int i = 0; i < m.products; ++i) {
       const double a = m.at[k][i].ToDouble();
-      sum += a * a * SquaredNorm(m.g[i]) * SquaredNorm(m.bt[i]) / m.r;
+      sum += a * a * SquaredNorm(m.g[i]) * SquaredNorm(m.bt[i]) / taps;
     }
   }
-  return std::sqrt(sum / m.n);
+  return std::sqrt(sum / m.outputs);
 }
 
 }  // namespace sula::cpu

@@ -3,9 +3,14 @@
 //   y = A^T ((G g) * (B^T d))        ("*" by element; 2-D nests the same matrices)
 //
 // made for any n and r from interpolation points by the Cook-Toom construction in exact rational
-// arithmetic, at compile time for the transforms and at load time for the filters.
-// Sources: S. Winograd, Arithmetic Complexity of Computations (1980); A. Lavin, S. Gray, Fast
-// Algorithms for Convolutional Neural Networks (2015).
+// arithmetic, at compile time for the transforms and at load time for the filters. A stride, and a
+// transposed convolution, is a sum of such filters over the phases of the stride.
+// Sources: S. Winograd, Arithmetic Complexity of Computations (1980); A. Toom, S. Cook, as in
+// R. Blahut, Fast Algorithms for Signal Processing (2010), chapter 5; A. Lavin, S. Gray, Fast
+// Algorithms for Convolutional Neural Networks (2015). On points and errors: B. Barabasz, A.
+// Anderson, K. M. Soodhalter, D. Gregg, Error Analysis and Improving the Accuracy of Winograd
+// Convolution for Deep Neural Networks (2018); S. A. Alam, A. Anderson, B. Barabasz, D. Gregg,
+// Winograd Convolution for Deep Neural Networks: Efficient Point Selection (2022).
 #pragma once
 
 #include <array>
@@ -59,17 +64,51 @@ struct Rational {
   }
 };
 
-inline constexpr int kMaxWinogradSize = 12;  // n + r - 1
+inline constexpr int kMaxWinogradSize = 12;  // products of a tile
 
 // Rows and columns beyond the sizes are zero.
 using WinogradMatrix = std::array<std::array<Rational, kMaxWinogradSize>, kMaxWinogradSize>;
 
-// A^T is n x size, G size x r, B^T size x size, with size = n + r - 1.
-struct WinogradMatrices {
+// What a tile of one axis computes: `n` neighbouring outputs of each phase of an r-tap filter.
+// A convolution of stride s splits its taps and inputs by phases and adds up F(n, ceil((r - p) /
+// s)) over p < s. A transposed convolution computes for each of s neighbouring outputs a filter of
+// its own, from the taps k with (output + pad - k) divisible by s: `shift` is pad modulo s.
+struct WinogradAxis {
   int n = 1, r = 1;
+  int stride = 1;
+  bool transposed = false;
+  int shift = 0;
+
+  // Taps of phase p of a convolution, of output p of a transposed one, and the first of them.
+  constexpr int first_tap(int p) const { return transposed ? (p + shift) % stride : p; }
+  constexpr int phase_taps(int p) const {
+    const int first = first_tap(p);
+    return first < r ? (r - first + stride - 1) / stride : 0;
+  }
+  constexpr int products() const {
+    int sum = 0;
+    for (int p = 0; p < stride; ++p) sum += phase_taps(p) > 0 ? n + phase_taps(p) - 1 : 0;
+    return sum;
+  }
+  constexpr int outputs() const { return transposed ? n * stride : n; }
+  // The first input of the tile whose first output is at 0, without padding (with padding `shift`
+  // if transposed): 0 or, transposed, negative.
+  constexpr int first_input() const { return transposed ? -((r - 1 - shift) / stride) : 0; }
+  constexpr int inputs() const {
+    return transposed ? (shift + n * stride - 1) / stride - first_input() + 1
+                      : (n - 1) * stride + r;
+  }
+  constexpr int input_step() const { return transposed ? n : n * stride; }  // from tile to tile
+  // Nothing to transform: one tap, input i is output i.
+  constexpr bool IsIdentity() const { return n == 1 && r == 1 && stride == 1; }
+  friend constexpr bool operator==(const WinogradAxis&, const WinogradAxis&) = default;
+};
+
+// A^T is outputs x products, G products x taps, B^T products x inputs.
+struct WinogradMatrices {
+  int outputs = 1, products = 1, taps = 1, inputs = 1;
   WinogradMatrix at, g, bt;
   bool valid = true;
-  constexpr int size() const { return n + r - 1; }
 };
 
 // `count` finite points for F(n, r), n + r - 2 = count; the last point is infinity. They depend on
@@ -125,8 +164,8 @@ constexpr int64_t OddLcm(int64_t m, Rational x) {
 // double. Not valid: n + r - 1 above kMaxWinogradSize, a wrong number of points, or overflow.
 constexpr WinogradMatrices CookToom(int n, int r, const WinogradPoints& points) {
   WinogradMatrices m;
-  m.n = n, m.r = r;
   const int size = n + r - 1;
+  m.outputs = n, m.products = m.inputs = size, m.taps = r;
   m.valid = n >= 1 && r >= 1 && size <= kMaxWinogradSize && points.count == size - 1;
   if (!m.valid) return m;
   // The product of (x - p) over all finite points, grown factor by factor.
@@ -171,23 +210,60 @@ constexpr WinogradMatrices CookToom(int n, int r, const WinogradPoints& points) 
 }
 constexpr WinogradMatrices CookToom(int n, int r) { return CookToom(n, r, PointsFor(n + r - 2)); }
 
-// Proof by exact arithmetic that the matrices compute the filter: for all k < n, j < r and l,
-// sum over i of A_ki G_ij B_il is 1 if l = j + k, else 0.
-constexpr bool IsExact(const WinogradMatrices& m) {
-  for (int k = 0; k < m.n; ++k)
-    for (int j = 0; j < m.r; ++j)
-      for (int l = 0; l < m.size(); ++l) {
+// The matrices of any axis. Not valid: sizes above kMaxWinogradSize, or an output without taps.
+constexpr WinogradMatrices MatricesOf(const WinogradAxis& axis) {
+  if (axis.stride == 1 && !axis.transposed) return CookToom(axis.n, axis.r);
+  const int s = axis.stride;
+  WinogradMatrices m;
+  m.outputs = axis.outputs(), m.products = axis.products();
+  m.taps = axis.r, m.inputs = axis.inputs();
+  m.valid = m.outputs <= kMaxWinogradSize && m.products <= kMaxWinogradSize &&
+            m.inputs <= kMaxWinogradSize && axis.shift < s && (!axis.transposed || axis.r >= s);
+  // Named in order, element by element, because g++ 12 can't read a constant that was filled with
+  // gaps.
+  for (WinogradMatrix* matrix : {&m.at, &m.g, &m.bt})
+    for (auto& matrix_row : *matrix)
+      for (Rational& x : matrix_row) x = 0;
+  int row = 0;
+  for (int p = 0; p < s && m.valid; ++p) {
+    const int taps = axis.phase_taps(p), first = axis.first_tap(p);
+    if (taps == 0) continue;
+    const WinogradMatrices phase = CookToom(axis.n, taps);
+    m.valid &= phase.valid;
+    // Transposed: output q of the phase meets tap first + s * j at input q + ahead - j.
+    const int ahead = (p + axis.shift - first) / s - axis.first_input();
+    const bool t = axis.transposed;
+    const int output = t ? p : 0, output_step = t ? s : 1;
+    const int tap = t ? first + s * (taps - 1) : first, tap_step = t ? -s : s;
+    const int input = t ? ahead - (taps - 1) : p, input_step = t ? 1 : s;
+    for (int i = 0; i < phase.products; ++i, ++row) {
+      for (int q = 0; q < axis.n; ++q) m.at[output + output_step * q][row] = phase.at[q][i];
+      for (int j = 0; j < taps; ++j) m.g[row][tap + tap_step * j] = phase.g[i][j];
+      for (int l = 0; l < phase.inputs; ++l) m.bt[row][input + input_step * l] = phase.bt[i][l];
+    }
+  }
+  return m;
+}
+
+// Proof by exact arithmetic that the matrices compute the axis: for all outputs k, taps j and
+// inputs l, the sum over i of A_ki G_ij B_il is 1 if tap j of output k meets input l, else 0.
+constexpr bool IsExact(const WinogradAxis& axis, const WinogradMatrices& m) {
+  for (int k = 0; k < m.outputs; ++k)
+    for (int j = 0; j < m.taps; ++j)
+      for (int l = 0; l < m.inputs; ++l) {
         Rational sum = 0;
-        for (int i = 0; i < m.size(); ++i) sum = sum + m.at[k][i] * m.g[i][j] * m.bt[i][l];
-        if (!(sum == Rational(l == j + k ? 1 : 0))) return false;
+        for (int i = 0; i < m.products; ++i) sum = sum + m.at[k][i] * m.g[i][j] * m.bt[i][l];
+        const bool meet = axis.transposed
+                              ? k + axis.shift == (l + axis.first_input()) * axis.stride + j
+                              : l == j + axis.stride * k;
+        if (!(sum == Rational(meet ? 1 : 0))) return false;
       }
   return m.valid;
 }
 
 // How much the rounding noise of a float computation grows against a direct one, in one dimension:
-// the root of the mean over outputs k of sum_i A_ki^2 |G_i|^2 |B_i|^2 / r. In two dimensions gains
-// multiply. It does not depend on scaling. Measured over many sets, the largest error relative to
-// the largest output stays below gain * 1e-6.
-double NoiseGain(const WinogradMatrices& m);
+// the root of the mean over outputs k of sum_i A_ki^2 |G_i|^2 |B_i|^2 / t, t being the taps of an
+// output. In two dimensions gains multiply. It does not depend on scaling.
+double NoiseGain(const WinogradAxis& axis);
 
 }  // namespace sula::cpu

@@ -1,10 +1,8 @@
 #include "backends/cpu/kernels/winograd/winograd.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
-#include <vector>
-
-#include "backends/cpu/kernels/winograd/winograd_targets.h"
 
 namespace sula::cpu {
 namespace {
@@ -14,53 +12,36 @@ namespace {
 int64_t RowStride(int64_t channels) { return (channels + 15) / 16 / 2 * 32 + 16; }
 int64_t PlaneStride(int64_t channels, int64_t tiles) { return RowStride(channels) * tiles + 16; }
 
-// The filter of every pair of channels at one position: G_i (rows) x G_j (columns), in double.
-void TransformFilters(const WinogradForm& form, const float* weights, int64_t pairs, int position,
-                      float* to) {
-  const WinogradMatrices rows = CookToom(form.rows, form.kernel_rows);
-  const WinogradMatrices columns = CookToom(form.columns, form.kernel_columns);
-  const auto i = static_cast<size_t>(position / form.tile_columns());
-  const auto j = static_cast<size_t>(position % form.tile_columns());
-  const int taps = form.kernel_rows * form.kernel_columns;
-  std::vector<double> g(static_cast<size_t>(taps));
-  for (int a = 0; a < form.kernel_rows; ++a)
-    for (int b = 0; b < form.kernel_columns; ++b)
-      g[static_cast<size_t>(a * form.kernel_columns + b)] =
-          rows.g[i][static_cast<size_t>(a)].ToDouble() *
-          columns.g[j][static_cast<size_t>(b)].ToDouble();
-  for (int64_t p = 0; p < pairs; ++p, weights += taps) {
-    double sum = 0;
-    for (int t = 0; t < taps; ++t) sum += g[static_cast<size_t>(t)] * weights[t];
-    to[p] = static_cast<float>(sum);
-  }
+// Where the first tile begins in the input.
+int64_t Origin(const WinogradAxis& axis, int64_t pad) {
+  return axis.transposed ? (pad - axis.shift) / axis.stride + axis.first_input() : -pad;
 }
 
 }  // namespace
 
 double NoiseGain(const WinogradForm& form) {
-  return NoiseGain(CookToom(form.rows, form.kernel_rows)) *
-         NoiseGain(CookToom(form.columns, form.kernel_columns));
+  return NoiseGain(form.rows) * NoiseGain(form.columns);
 }
 
-const WinogradKernels& WinogradFor(Target target) {
-  static constexpr Variants<WinogradKernels> kVariants = {
-      &kWinogradScalar,
-      &kWinogradScalar16,
-#ifdef SULA_CPU_SIMD
-      &kWinogradAvx2,
-      &kWinogradAvx512,
-#endif
-  };
-  return Pick(kVariants, target);
+double ExpectedError(const WinogradForm& form, int64_t channels, int64_t depth) {
+  // Of channels / depth partial sums of `depth` terms each, every addition adds noise in proportion
+  // to the sum so far: as much as one sum of about this many terms.
+  const auto terms = static_cast<double>(depth >= channels ? channels : depth + channels / depth);
+  return NoiseGain(form) * (1e-7 + 4.5e-8 * std::sqrt(terms));
 }
 
-Result<Winograd> Winograd::Make(const ConvSpec& spec, int form_index, const float* weights,
-                                const float* bias, const Machine& machine) {
-  const WinogradForm& form = kWinogradForms[form_index];
+int64_t DepthWithin(const WinogradForm& form, int64_t channels, double max_error) {
+  for (int64_t depth : {channels, int64_t{64}, int64_t{32}})
+    if (depth <= channels && ExpectedError(form, channels, depth) <= max_error) return depth;
+  return 0;
+}
+
+Result<Winograd> Winograd::Make(const ConvSpec& spec, const WinogradForm& form, int64_t depth,
+                                const float* weights, const float* bias, const Machine& machine) {
   const GemmKernels& kernels = GemmFor(machine.target);
   const int64_t k = spec.in_channels, n = spec.out_channels;
   Winograd r;
-  r.spec_ = spec, r.form_ = form_index, r.machine_ = machine;
+  r.spec_ = spec, r.form_ = form, r.machine_ = machine, r.depth_ = depth;
   const WeightShape shape{n, 1, k, 1};
   r.panels_ = SplitColumns(shape, kernels.lanes, kernels.registers);
   r.filter_floats_ = static_cast<int64_t>(
@@ -70,44 +51,66 @@ Result<Winograd> Winograd::Make(const ConvSpec& spec, int form_index, const floa
   // Zeros stand for pixels outside and for the bias of the products.
   r.zeros_ = AlignedBuffer(static_cast<size_t>(std::max(k, BiasFloats(r.panels_, kernels.lanes))) *
                            sizeof(float));
-  std::vector<float> plane(static_cast<size_t>(n * k));
   if (!r.filters_.data() || !r.bias_.data() || !r.zeros_.data())
     return ResourceExhausted("no memory for the transformed weights of a convolution");
-  for (int position = 0; position < form.positions(); ++position) {
-    TransformFilters(form, weights, n * k, position, plane.data());
-    for (const Panel& panel : r.panels_)
-      PackPanel({plane.data(), k, 0, 1}, panel, shape, kernels.lanes, 1,
-                r.filters_.as<float>() + position * r.filter_floats_);
-  }
+  r.PackFilters(weights);
   if (bias) std::memcpy(r.bias_.data(), bias, static_cast<size_t>(n) * sizeof(float));
-
-  const Window& w = spec.window;
-  r.tile_rows_ = (w.out[1] + form.rows - 1) / form.rows;
-  r.tile_columns_ = (w.out[2] + form.columns - 1) / form.columns;
-  r.tiles_ = spec.batch * r.tile_rows_ * r.tile_columns_;
-  // A block's transformed input and output take half of L2, as filters and maps pass through it
-  // too; but at least 18 tiles, because all filters are read once per block.
-  const auto l2 = static_cast<int64_t>(machine.l2_bytes);
-  const int64_t tile_bytes = form.positions() * (RowStride(k) + RowStride(n)) * 4;
-  int64_t block = std::max<int64_t>(18, l2 / 2 / tile_bytes);
-  if (machine.threads > 1) {
-    // Blocks of their own need no barriers between the steps; but with too few of them, threads
-    // would idle or read all filters for a handful of tiles each.
-    const int64_t wanted = 3 * machine.threads;
-    r.shared_ = r.tiles_ < wanted * 18;
-    if (r.shared_) {
-      block *= machine.threads;  // every thread's L2 holds a share
-    } else {
-      block = std::min(block, (r.tiles_ + wanted - 1) / wanted);
-    }
-  }
-  const int64_t blocks = (r.tiles_ + block - 1) / block;
-  r.block_tiles_ = (r.tiles_ + blocks - 1) / blocks;
+  r.ChooseBlocks();
   return r;
 }
 
+void Winograd::PackFilters(const float* weights) {
+  const GemmKernels& kernels = GemmFor(machine_.target);
+  const WinogradMatrices rows = MatricesOf(form_.rows), columns = MatricesOf(form_.columns);
+  const int64_t k = spec_.in_channels, taps = spec_.window.taps();
+  constexpr int64_t kStep = 64;  // values of k to a task
+  const int64_t steps = (k + kStep - 1) / kStep;
+  const auto tasks = static_cast<int64_t>(panels_.size()) * steps;
+  Parallel(machine_.threads).For(tasks, [&](int64_t task, int) {
+    const Panel& panel = panels_[static_cast<size_t>(task / steps)];
+    WinogradFilterPass pass;
+    pass.rows = &rows, pass.columns = &columns;
+    const bool transposed = form_.rows.transposed;
+    pass.column_stride = transposed ? taps : k * taps;
+    pass.k_stride = transposed ? spec_.out_channels * taps : taps;
+    pass.weights = weights + panel.column * pass.column_stride;
+    pass.num_columns = panel.columns, pass.width = panel.vectors * kernels.lanes;
+    pass.k_begin = task % steps * kStep, pass.k_end = std::min(k, pass.k_begin + kStep);
+    pass.to = filters_.as<float>() + panel.offset + pass.k_begin * pass.width;
+    pass.to_position = filter_floats_;
+    WinogradFor(machine_.target).filters(pass);
+  });
+}
+
+void Winograd::ChooseBlocks() {
+  const Window& w = spec_.window;
+  auto count = [](int64_t out, int64_t tile) { return (out + tile - 1) / tile; };
+  tile_rows_ = count(w.out[1], form_.rows.outputs());
+  tile_columns_ = count(w.out[2], form_.columns.outputs());
+  tiles_ = spec_.batch * tile_rows_ * tile_columns_;
+  // A block's transformed input and output take half of L2, as filters and maps pass through it
+  // too; but at least 18 tiles, because all filters are read once per block.
+  const auto l2 = static_cast<int64_t>(machine_.l2_bytes);
+  const int64_t tile_bytes =
+      form_.positions() * (RowStride(spec_.in_channels) + RowStride(spec_.out_channels)) * 4;
+  int64_t block = std::max<int64_t>(18, l2 / 2 / tile_bytes);
+  if (machine_.threads > 1) {
+    // Blocks of their own need no barriers between the steps; but with too few of them, threads
+    // would idle or read all filters for a handful of tiles each.
+    const int64_t wanted = 3 * machine_.threads;
+    shared_ = tiles_ < wanted * 18;
+    if (shared_) {
+      block *= machine_.threads;  // every thread's L2 holds a share
+    } else {
+      block = std::min(block, (tiles_ + wanted - 1) / wanted);
+    }
+  }
+  const int64_t blocks = (tiles_ + block - 1) / block;
+  block_tiles_ = (tiles_ + blocks - 1) / blocks;
+}
+
 size_t Winograd::scratch_floats() const {
-  const int64_t positions = kWinogradForms[form_].positions();
+  const int64_t positions = form_.positions();
   return AlignUp(static_cast<size_t>(positions * (PlaneStride(spec_.in_channels, block_tiles_) +
                                                   PlaneStride(spec_.out_channels, block_tiles_))),
                  16);
@@ -125,16 +128,29 @@ void Winograd::Multiply(const WinogradCall& call, int64_t tiles, int position) c
   g.k = spec_.in_channels;
   g.prefetch = true;
   g.c = call.m + position * call.m_plane, g.c_stride = call.m_stride;
-  GemmFor(machine_.target).run(g, 0, tiles, 0, static_cast<int>(panels_.size()));
+  const GemmKernels& kernels = GemmFor(machine_.target);
+  const auto panels = static_cast<int>(panels_.size());
+  if (depth_ >= g.k) return kernels.run(g, 0, tiles, 0, panels);
+  // Partial sums, each added to those before.
+  g.residual_stride = g.c_stride;
+  for (int panel = 0; panel < panels; ++panel) {
+    GemmCall part = g;
+    for (int64_t k = 0; k < g.k; k += depth_) {
+      part.a = g.a + k, part.k = std::min(depth_, g.k - k);
+      part.b = g.b + k * panels_[static_cast<size_t>(panel)].vectors * kernels.lanes;
+      part.residual = k == 0 ? nullptr : g.c;
+      kernels.run(part, 0, tiles, panel, panel + 1);
+    }
+  }
 }
 
 void Winograd::Run(const ConvArgs& args, const Parallel& parallel) const {
-  const int positions = kWinogradForms[form_].positions();
-  const WinogradKernels& kernels = WinogradFor(machine_.target);
-  const WinogradTransform input = kernels.input[static_cast<size_t>(form_)];
-  const WinogradTransform output = kernels.output[static_cast<size_t>(form_)];
+  const int positions = form_.positions();
   WinogradCall base;
+  base.kernels = &WinogradFor(machine_.target), base.form = form_;
   base.window = &spec_.window;
+  base.origin_row = Origin(form_.rows, spec_.window.pad[1]);
+  base.origin_column = Origin(form_.columns, spec_.window.pad[2]);
   base.in_channels = spec_.in_channels, base.out_channels = spec_.out_channels;
   base.tile_rows = tile_rows_, base.tile_columns = tile_columns_;
   base.in = args.in, base.in_stride = args.in_stride;
@@ -159,9 +175,9 @@ void Winograd::Run(const ConvArgs& args, const Parallel& parallel) const {
     parallel.For(blocks, [&](int64_t block, int worker) {
       const WinogradCall call = start(block, worker);
       const int64_t end = std::min(call.first_tile + block_tiles_, tiles_);
-      input(call, call.first_tile, end);
+      TransformInput(call, call.first_tile, end);
       for (int p = 0; p < positions; ++p) Multiply(call, end - call.first_tile, p);
-      output(call, call.first_tile, end);
+      TransformOutput(call, call.first_tile, end);
     });
     return;
   }
@@ -170,15 +186,15 @@ void Winograd::Run(const ConvArgs& args, const Parallel& parallel) const {
     const int64_t end = std::min(call.first_tile + block_tiles_, tiles_);
     const int64_t count = end - call.first_tile;
     const int64_t pieces = std::min<int64_t>(count, 4 * parallel.threads());
-    auto by_piece = [&](WinogradTransform transform) {
+    auto by_piece = [&](auto transform) {
       parallel.For(pieces, [&](int64_t i, int) {
         transform(call, call.first_tile + count * i / pieces,
                   call.first_tile + count * (i + 1) / pieces);
       });
     };
-    by_piece(input);
+    by_piece(TransformInput);
     parallel.For(positions, [&](int64_t p, int) { Multiply(call, count, static_cast<int>(p)); });
-    by_piece(output);
+    by_piece(TransformOutput);
   }
 }
 

@@ -7,15 +7,17 @@
 #include <utility>
 
 #include "backends/cpu/kernels/epilogue_body.h"
-#include "backends/cpu/kernels/winograd/winograd.h"
+#include "backends/cpu/kernels/winograd/passes.h"
 
 namespace sula::cpu {
 
 using WinogradRow = std::array<float, kMaxWinogradSize>;
 
-// sum over i of kC[i] * x[i], without work for zeros and ones.
-template <class V, WinogradRow kC, int kCount>
+// sum over i of Row::kC[i] * x[i], without work for zeros and ones. (The row is a type because g++
+// 12 takes arrays for the same template argument if they differ in zeros between their elements.)
+template <class V, class Row, int kCount>
 [[gnu::always_inline]] inline V WinogradDot(const V* x) {
+  constexpr const WinogradRow& kC = Row::kC;
   constexpr int kFirst = [] {
     for (int i = 0; i < kCount; ++i)
       if (kC[i] == 1) return i;
@@ -43,218 +45,244 @@ template <class V, WinogradRow kC, int kCount>
   return acc;
 }
 
-// The transforms of F(kN, kR) along one axis.
-template <int kN, int kR>
-struct WinogradAxis {
-  static constexpr int kOutputs = kN;
-  static constexpr int kSize = kN + kR - 1;
-  static constexpr WinogradMatrices kMatrices = CookToom(kN, kR);
+// The code of one axis. Neighbouring products that belong to opposite points p and -p share work:
+// their rows of B^T are a polynomial's even part plus and minus its odd part, and in A^T their
+// columns are equal in even powers and opposite in odd ones.
+template <WinogradAxis kAxis>
+struct WinogradCode {
+  static constexpr int kInputs = kAxis.inputs(), kProducts = kAxis.products();
+  static constexpr int kOutputs = kAxis.outputs();
+  static constexpr WinogradMatrices kMatrices = MatricesOf(kAxis);
   static_assert(kMatrices.valid);
-  // The points: perhaps zero, pairs p and -p, infinity (generator.h).
-  static constexpr int kPairs = (kSize - 1) / 2;
-  static constexpr int kZero = (kSize - 1) % 2;
 
-  // (row a + sign * row b) / 2 of B^T. The rows of p and -p are a polynomial's even part plus and
-  // minus its odd part, so half of the result is zeros.
-  static constexpr WinogradRow Half(int a, int b, int sign) {
-    WinogradRow r{};
-    for (int c = 0; c < kSize; ++c)
-      r[c] = static_cast<float>(
-          (kMatrices.bt[a][c] + kMatrices.bt[b][c] * Rational(sign)).ToDouble() / 2);
-    return r;
+  // By product: 0 alone, 1 first of a pair, 2 second. by_row: pairs of rows of m, else of columns.
+  static constexpr std::array<int, kMaxWinogradSize> Pairs(const WinogradMatrix& m, bool by_row) {
+    std::array<int, kMaxWinogradSize> kinds{};
+    for (int i = 0; i + 1 < kProducts; ++i) {
+      bool same = false, opposite = false, other = false;
+      for (int k = 0; k < (by_row ? kInputs : kOutputs); ++k) {
+        const Rational a = by_row ? m[i][k] : m[k][i], b = by_row ? m[i + 1][k] : m[k][i + 1];
+        if (a == Rational(0) && b == a) continue;
+        same |= a == b;
+        opposite |= a == Rational(0) - b;
+        other |= !(a == b) && !(a == Rational(0) - b);
+      }
+      if (same && opposite && !other) kinds[i] = 1, kinds[i + 1] = 2, ++i;
+    }
+    return kinds;
   }
-  // Row k of A^T over the values zero point, pair sums or differences, infinity.
-  static constexpr WinogradRow OutputRow(int k) {
-    WinogradRow r{};
-    if (kZero) r[0] = static_cast<float>(kMatrices.at[k][0].ToDouble());
-    for (int p = 0; p < kPairs; ++p)
-      r[kZero + p] = static_cast<float>(kMatrices.at[k][kZero + 2 * p].ToDouble());
-    r[kZero + kPairs] = static_cast<float>(kMatrices.at[k][kSize - 1].ToDouble());
-    return r;
-  }
+  static constexpr auto kInputPairs = Pairs(kMatrices.bt, true);
+  static constexpr auto kOutputPairs = Pairs(kMatrices.at, false);
+
+  // (row a + sign * row b) / 2 of B^T.
+  template <int kA, int kB, int kSign>
+  struct Half {
+    static constexpr WinogradRow kC = [] {
+      WinogradRow r{};
+      for (int c = 0; c < kInputs; ++c)
+        r[c] = static_cast<float>(
+            (kMatrices.bt[kA][c] + kMatrices.bt[kB][c] * Rational(kSign)).ToDouble() / 2);
+      return r;
+    }();
+  };
+  // Row kRow of A^T over products that stand alone and sums (first) and differences of pairs.
+  template <int kRow>
+  struct OutputRow {
+    static constexpr WinogradRow kC = [] {
+      WinogradRow r{};
+      for (int i = 0; i < kProducts; ++i) {
+        const Rational x = kMatrices.at[kRow][i];
+        if (kOutputPairs[i] == 2) continue;
+        const bool difference = kOutputPairs[i] == 1 && !(x == kMatrices.at[kRow][i + 1]);
+        r[difference ? i + 1 : i] = static_cast<float>(x.ToDouble());
+      }
+      return r;
+    }();
+  };
 
   // o = B^T d
   template <class V>
-  [[gnu::always_inline]] static void Input(const V (&d)[kSize], V (&o)[kSize]) {
-    if constexpr (kZero) o[0] = WinogradDot<V, Half(0, 0, 1), kSize>(d);
-    [&]<int... kP>(std::integer_sequence<int, kP...>) __attribute__((always_inline)) {
-      (InputPair<V, kZero + 2 * kP>(d, o), ...);
+  [[gnu::always_inline]] static void Input(const V (&d)[kInputs], V (&o)[kProducts]) {
+    [&]<int... kI>(std::integer_sequence<int, kI...>) __attribute__((always_inline)) {
+      (InputProduct<V, kI>(d, o), ...);
     }
-    (std::make_integer_sequence<int, kPairs>());
-    o[kSize - 1] = WinogradDot<V, Half(kSize - 1, kSize - 1, 1), kSize>(d);
+    (std::make_integer_sequence<int, kProducts>());
   }
   // o = A^T m
   template <class V>
-  [[gnu::always_inline]] static void Output(const V (&m)[kSize], V (&o)[kN]) {
-    V even[kZero + kPairs + 1], odd[kZero + kPairs + 1];
-    if constexpr (kZero) even[0] = odd[0] = m[0];
-#pragma GCC unroll 6
-    for (int p = 0; p < kPairs; ++p) {
-      even[kZero + p] = m[kZero + 2 * p] + m[kZero + 2 * p + 1];
-      odd[kZero + p] = m[kZero + 2 * p] - m[kZero + 2 * p + 1];
+  [[gnu::always_inline]] static void Output(const V (&m)[kProducts], V (&o)[kOutputs]) {
+    V s[kProducts];
+#pragma GCC unroll 12
+    for (int i = 0; i < kProducts; ++i) {
+      if (kOutputPairs[i] == 0) s[i] = m[i];
+      if (kOutputPairs[i] == 1) s[i] = m[i] + m[i + 1];
+      if (kOutputPairs[i] == 2) s[i] = m[i - 1] - m[i];
     }
-    even[kZero + kPairs] = odd[kZero + kPairs] = m[kSize - 1];
     [&]<int... kK>(std::integer_sequence<int, kK...>) __attribute__((always_inline)) {
-      ((o[kK] = WinogradDot<V, OutputRow(kK), kZero + kPairs + 1>(kK % 2 == 0 ? even : odd)), ...);
+      ((o[kK] = WinogradDot<V, OutputRow<kK>, kProducts>(s)), ...);
     }
-    (std::make_integer_sequence<int, kN>());
+    (std::make_integer_sequence<int, kOutputs>());
   }
 
  private:
   template <class V, int kI>
-  [[gnu::always_inline]] static void InputPair(const V (&d)[kSize], V (&o)[kSize]) {
-    const V even = WinogradDot<V, Half(kI, kI + 1, 1), kSize>(d);
-    const V odd = WinogradDot<V, Half(kI, kI + 1, -1), kSize>(d);
-    o[kI] = even + odd;
-    o[kI + 1] = even - odd;
+  [[gnu::always_inline]] static void InputProduct(const V (&d)[kInputs], V (&o)[kProducts]) {
+    if constexpr (kInputPairs[kI] == 0) o[kI] = WinogradDot<V, Half<kI, kI, 1>, kInputs>(d);
+    if constexpr (kInputPairs[kI] == 1) {
+      const V even = WinogradDot<V, Half<kI, kI + 1, 1>, kInputs>(d);
+      const V odd = WinogradDot<V, Half<kI, kI + 1, -1>, kInputs>(d);
+      o[kI] = even + odd;
+      o[kI + 1] = even - odd;
+    }
   }
 };
 
-// One tile, `lanes` channels from `channel` on. pixels: where each pixel of the tile lies.
-template <class V, class Rows, class Columns>
-[[gnu::always_inline]] inline void TransformInput(const float* const* pixels, int64_t channel,
-                                                  int lanes, float* v, int64_t plane) {
-  V s[Rows::kSize][Columns::kSize];
+// `transform(d, o)` maps kFrom vectors to kTo.
+template <class V, int kFrom, int kTo, class Transform>
+[[gnu::always_inline]] inline void RunWinogradPass(const WinogradPass& pass, Transform transform) {
+  const float* from[kFrom];
 #pragma GCC unroll 12
-  for (int i = 0; i < Rows::kSize; ++i) {
-    V d[Columns::kSize];
+  for (int e = 0; e < kFrom; ++e) from[e] = pass.from[e];
+  float* to = pass.to;
+  for (int64_t i = 0; i < pass.items; ++i) {
+    for (int64_t c = 0; c < pass.channels; c += V::kLanes) {
+      V d[kFrom], o[kTo];
+      if (c + V::kLanes <= pass.channels) {
 #pragma GCC unroll 12
-    for (int j = 0; j < Columns::kSize; ++j) {
-      const float* p = pixels[i * Columns::kSize + j] + channel;
-      d[j] = lanes == V::kLanes ? V::Load(p) : V::LoadN(p, lanes);
-    }
-    Columns::Input(d, s[i]);
-  }
-#pragma GCC unroll 12
-  for (int j = 0; j < Columns::kSize; ++j) {
-    V d[Rows::kSize], o[Rows::kSize];
-#pragma GCC unroll 12
-    for (int i = 0; i < Rows::kSize; ++i) d[i] = s[i][j];
-    Rows::Input(d, o);
-#pragma GCC unroll 12
-    for (int i = 0; i < Rows::kSize; ++i) o[i].Store(v + (i * Columns::kSize + j) * plane);
-  }
-}
-
-template <class V, class Rows, class Columns>
-void RunWinogradInput(const WinogradCall& call, int64_t tile_begin, int64_t tile_end) {
-  const Window& w = *call.window;
-  for (int64_t t = tile_begin; t < tile_end; ++t) {
-    const int64_t y0 = t / call.tile_columns % call.tile_rows * Rows::kOutputs - w.pad[1];
-    const int64_t x0 = t % call.tile_columns * Columns::kOutputs - w.pad[2];
-    const int64_t image = t / (call.tile_columns * call.tile_rows);
-    const float* pixels[Rows::kSize * Columns::kSize];
-    const bool all_inside =
-        y0 >= 0 && y0 + Rows::kSize <= w.in[1] && x0 >= 0 && x0 + Columns::kSize <= w.in[2];
-    for (int i = 0; i < Rows::kSize; ++i) {
-      const int64_t y = y0 + i;
-      const float* row = call.in + ((image * w.in[1] + y) * w.in[2] + x0) * call.in_stride;
-      const float** to = pixels + i * Columns::kSize;
-      if (all_inside) {
-#pragma GCC unroll 12
-        for (int j = 0; j < Columns::kSize; ++j) to[j] = row + j * call.in_stride;
-        continue;
-      }
-      for (int j = 0; j < Columns::kSize; ++j) {
-        const bool inside = y >= 0 && y < w.in[1] && x0 + j >= 0 && x0 + j < w.in[2];
-        to[j] = inside ? row + j * call.in_stride : call.zeros;
-      }
-    }
-    float* v = call.v + (t - call.first_tile) * call.v_stride;
-    int64_t c = 0;
-    for (; c + V::kLanes <= call.in_channels; c += V::kLanes)
-      TransformInput<V, Rows, Columns>(pixels, c, V::kLanes, v + c, call.v_plane);
-    if (c < call.in_channels) {
-      TransformInput<V, Rows, Columns>(pixels, c, static_cast<int>(call.in_channels - c), v + c,
-                                       call.v_plane);
-    }
-  }
-}
-
-// One tile, `lanes` channels; rows x columns outputs lie inside the map.
-template <class V, class Rows, class Columns>
-[[gnu::always_inline]] inline void TransformOutput(const WinogradCall& call, const float* m, V bias,
-                                                   int64_t rows, int64_t columns, float* out,
-                                                   const float* residual, int lanes) {
-  const int64_t width = call.window->out[2];
-  const V lo = V::Set(call.epilogue.lo), hi = V::Set(call.epilogue.hi);
-  V s[Rows::kOutputs][Columns::kSize];
-#pragma GCC unroll 12
-  for (int j = 0; j < Columns::kSize; ++j) {
-    V d[Rows::kSize], o[Rows::kOutputs];
-#pragma GCC unroll 12
-    for (int i = 0; i < Rows::kSize; ++i)
-      d[i] = V::Load(m + (i * Columns::kSize + j) * call.m_plane);
-    Rows::Output(d, o);
-#pragma GCC unroll 12
-    for (int i = 0; i < Rows::kOutputs; ++i) s[i][j] = o[i];
-  }
-#pragma GCC unroll 12
-  for (int i = 0; i < Rows::kOutputs; ++i) {
-    if (i >= rows) break;
-    V o[Columns::kOutputs];
-    Columns::Output(s[i], o);
-#pragma GCC unroll 12
-    for (int j = 0; j < Columns::kOutputs; ++j) {
-      if (j >= columns) break;
-      const int64_t pixel = i * width + j;
-      V y = o[j] + bias;
-      if (residual) {
-        const float* r = residual + pixel * call.residual_stride;
-        y += lanes == V::kLanes ? V::Load(r) : V::LoadN(r, lanes);
-      }
-      y = Min(hi, Max(lo, y));
-      float* to = out + pixel * call.out_stride;
-      if (lanes == V::kLanes) {
-        y.Store(to);
+        for (int e = 0; e < kFrom; ++e) d[e] = V::Load(from[e] + c);
       } else {
-        y.StoreN(to, lanes);
+        const int rest = static_cast<int>(pass.channels - c);
+#pragma GCC unroll 12
+        for (int e = 0; e < kFrom; ++e) d[e] = V::LoadN(from[e] + c, rest);
+      }
+      transform(d, o);
+#pragma GCC unroll 12
+      for (int e = 0; e < kTo; ++e) o[e].Store(to + e * pass.to_element + c);
+    }
+#pragma GCC unroll 12
+    for (int e = 0; e < kFrom; ++e) from[e] += pass.from_step;
+    to += pass.to_step;
+  }
+}
+
+template <class V, class Code>
+void RunWinogradInput(const WinogradPass& pass) {
+  RunWinogradPass<V, Code::kInputs, Code::kProducts>(
+      pass, [](const V(&d)[Code::kInputs], V(&o)[Code::kProducts])
+                __attribute__((always_inline)) { Code::Input(d, o); });
+}
+
+template <class V, class Code>
+void RunWinogradOutput(const WinogradPass& pass) {
+  RunWinogradPass<V, Code::kProducts, Code::kOutputs>(
+      pass, [](const V(&d)[Code::kProducts], V(&o)[Code::kOutputs])
+                __attribute__((always_inline)) { Code::Output(d, o); });
+}
+
+template <class V, class Code>
+void RunWinogradFinal(const WinogradFinalPass& pass) {
+  const V lo = V::Set(pass.epilogue->lo), hi = V::Set(pass.epilogue->hi);
+  for (int64_t i = 0; i < pass.items; ++i) {
+    const int64_t at = i * pass.from_step;
+    for (int64_t c = 0; c < pass.channels; c += V::kLanes) {
+      V m[Code::kProducts], o[Code::kOutputs];
+#pragma GCC unroll 12
+      for (int e = 0; e < Code::kProducts; ++e) m[e] = V::Load(pass.from[e] + at + c);
+      Code::Output(m, o);
+      const V bias = V::Load(pass.bias + c);
+      const int64_t left = pass.channels - c;
+      const int lanes = left < V::kLanes ? static_cast<int>(left) : V::kLanes;
+      float* out = pass.out + i * pass.out_step + c;
+      const float* residual = pass.residual ? pass.residual + i * pass.residual_step + c : nullptr;
+#pragma GCC unroll 12
+      for (int e = 0; e < Code::kOutputs; ++e) {
+        if (e >= pass.outputs) break;
+        V y = o[e] + bias;
+        if (residual) {
+          y += lanes == V::kLanes ? V::Load(residual) : V::LoadN(residual, lanes);
+          residual += pass.residual_element;
+        }
+        y = Min(hi, Max(lo, y));
+        if (lanes == V::kLanes) {
+          y.Store(out);
+        } else {
+          y.StoreN(out, lanes);
+        }
+        out += pass.out_element;
+      }
+    }
+    if (pass.epilogue->curve == Curve::kNone) continue;
+    for (int e = 0; e < pass.outputs; ++e) {
+      ApplyCurve<V>(pass.out + i * pass.out_step + e * pass.out_element, pass.channels,
+                    *pass.epilogue);
+    }
+  }
+}
+
+// Doubles in as many bytes as a vector of floats, and half as many floats.
+template <class V>
+struct WinogradWide {
+  static constexpr int kLanes = V::kLanes / 2;
+  typedef double D __attribute__((vector_size(kLanes * 8)));
+  typedef float F __attribute__((vector_size(kLanes * 4)));
+};
+
+template <class V>
+void RunWinogradFilters(const WinogradFilterPass& pass) {
+  using Wide = WinogradWide<V>;
+  using D = typename Wide::D;
+  const int rows = pass.rows->products, row_taps = pass.rows->taps;
+  const int columns = pass.columns->products, column_taps = pass.columns->taps;
+  double g[2][kMaxWinogradSize][kMaxWinogradSize];
+  for (int i = 0; i < kMaxWinogradSize; ++i)
+    for (int j = 0; j < kMaxWinogradSize; ++j) {
+      g[0][i][j] = pass.rows->g[i][j].ToDouble();
+      g[1][i][j] = pass.columns->g[i][j].ToDouble();
+    }
+  for (int64_t k = pass.k_begin; k < pass.k_end; ++k) {
+    float* to = pass.to + (k - pass.k_begin) * pass.width;
+    for (int c = 0; c < pass.width; c += Wide::kLanes, to += Wide::kLanes) {
+      D w[kMaxWinogradSize * kMaxWinogradSize];
+      const int taps = row_taps * column_taps;
+      for (int lane = 0; lane < Wide::kLanes; ++lane) {
+        const bool inside = c + lane < pass.num_columns;
+        const float* from = pass.weights + (c + lane) * pass.column_stride + k * pass.k_stride;
+        for (int t = 0; t < taps; ++t) w[t][lane] = inside ? from[t] : 0.f;
+      }
+      for (int i = 0; i < rows; ++i) {
+        D s[kMaxWinogradSize];  // row i of G w
+        for (int b = 0; b < column_taps; ++b) {
+          D sum = g[0][i][0] * w[b];
+          for (int a = 1; a < row_taps; ++a) sum += g[0][i][a] * w[a * column_taps + b];
+          s[b] = sum;
+        }
+        for (int j = 0; j < columns; ++j) {
+          D sum = g[1][j][0] * s[0];
+          for (int b = 1; b < column_taps; ++b) sum += g[1][j][b] * s[b];
+          const typename Wide::F u = __builtin_convertvector(sum, typename Wide::F);
+          __builtin_memcpy(to + (i * columns + j) * pass.to_position, &u, sizeof u);
+        }
       }
     }
   }
-  if (call.epilogue.curve == Curve::kNone) return;
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < columns; ++j)
-      ApplyCurve<V>(out + (i * width + j) * call.out_stride, lanes, call.epilogue);
 }
 
-template <class V, class Rows, class Columns>
-void RunWinogradOutput(const WinogradCall& call, int64_t tile_begin, int64_t tile_end) {
-  const Window& w = *call.window;
-  for (int64_t t = tile_begin; t < tile_end; ++t) {
-    const int64_t y0 = t / call.tile_columns % call.tile_rows * Rows::kOutputs;
-    const int64_t x0 = t % call.tile_columns * Columns::kOutputs;
-    const int64_t image = t / (call.tile_columns * call.tile_rows);
-    const int64_t rows = w.out[1] - y0 < Rows::kOutputs ? w.out[1] - y0 : Rows::kOutputs;
-    const int64_t columns = w.out[2] - x0 < Columns::kOutputs ? w.out[2] - x0 : Columns::kOutputs;
-    const int64_t pixel = (image * w.out[1] + y0) * w.out[2] + x0;
-    const float* m = call.m + (t - call.first_tile) * call.m_stride;
-    float* out = call.out + pixel * call.out_stride;
-    const float* residual = call.residual ? call.residual + pixel * call.residual_stride : nullptr;
-    int64_t c = 0;
-    for (; c + V::kLanes <= call.out_channels; c += V::kLanes) {
-      TransformOutput<V, Rows, Columns>(call, m + c, V::Load(call.bias + c), rows, columns, out + c,
-                                        residual ? residual + c : nullptr, V::kLanes);
-    }
-    if (c < call.out_channels) {
-      TransformOutput<V, Rows, Columns>(call, m + c, V::Load(call.bias + c), rows, columns, out + c,
-                                        residual ? residual + c : nullptr,
-                                        static_cast<int>(call.out_channels - c));
-    }
-  }
+// Without a stride B^T depends on the points alone, so axes with as many products share its code.
+constexpr WinogradAxis InputAxis(const WinogradAxis& axis) {
+  return axis.stride == 1 ? WinogradAxis{axis.products(), 1} : axis;
 }
 
 template <class V>
 constexpr WinogradKernels MakeWinogradKernels() {
   return []<int... kI>(std::integer_sequence<int, kI...>) {
-    constexpr auto& kF = kWinogradForms;
-    return WinogradKernels{
-        {RunWinogradInput<V, WinogradAxis<kF[kI].rows, kF[kI].kernel_rows>,
-                          WinogradAxis<kF[kI].columns, kF[kI].kernel_columns>>...},
-        {RunWinogradOutput<V, WinogradAxis<kF[kI].rows, kF[kI].kernel_rows>,
-                           WinogradAxis<kF[kI].columns, kF[kI].kernel_columns>>...}};
+    constexpr auto& kA = kWinogradAxes;
+    return WinogradKernels{V::kLanes,
+                           {RunWinogradInput<V, WinogradCode<InputAxis(kA[kI])>>...},
+                           {RunWinogradOutput<V, WinogradCode<kA[kI]>>...},
+                           {RunWinogradFinal<V, WinogradCode<kA[kI]>>...},
+                           RunWinogradFilters<V>};
   }
-  (std::make_integer_sequence<int, kNumWinogradForms>());
+  (std::make_integer_sequence<int, kNumWinogradAxes>());
 }
 
 }  // namespace sula::cpu

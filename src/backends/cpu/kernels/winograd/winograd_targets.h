@@ -1,7 +1,7 @@
 // The variants of the Winograd transforms, each defined in a file of its instruction set.
 #pragma once
 
-#include "backends/cpu/kernels/winograd/winograd.h"
+#include "backends/cpu/kernels/winograd/passes.h"
 
 namespace sula::cpu {
 
