@@ -40,11 +40,12 @@ Result<InputShapes> ParseInputShapes(const std::vector<std::string>& texts, cons
 // The option --input-shape, with its help.
 void AddInputShapes(CLI::App& command, std::vector<std::string>& texts);
 
-// --backend, --threads and --max-memory.
+// --backend, --threads, --max-memory, --pack-cache and --check-packs.
 struct SessionFlags {
   std::string backend;
   int threads = 0;
-  std::string max_memory;
+  std::string max_memory, pack_cache;
+  bool check_packs = false;
 };
 void AddSessionFlags(CLI::App& command, SessionFlags& flags, bool with_threads = true);
 Result<SessionOptions> ToSessionOptions(const SessionFlags& flags);

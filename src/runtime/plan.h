@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "ir/graph.h"
+#include "runtime/packs.h"
 #include "sula/session.h"
 
 namespace sula {
@@ -16,6 +17,10 @@ struct PlanOptions {
   int threads = 1;
   size_t max_bytes = 0;     // 0: no limit
   bool pad_pixels = false;  // PaddedPixelStride for channel-last maps
+  // Of the model: packs shared with its other plans; null: shares nothing.
+  PackStore* packs = nullptr;
+  PackCache* pack_cache = nullptr;     // null: none
+  const MappedFile* source = nullptr;  // that constants borrow from, if it is one
 };
 
 class Plan {

@@ -1,6 +1,7 @@
 // From a schedule to a plan: kernels, memory, commands.
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/aligned_buffer.h"
 #include "ir/text.h"
@@ -17,15 +18,14 @@ namespace sula {
 
 class PlanBuilder {
  public:
-  PlanBuilder(std::span<Backend* const> backends, const PlanOptions& options)
-      : options_(options), plan_(std::make_unique<Plan::Impl>()) {
+  PlanBuilder(const Graph& model, std::span<Backend* const> backends, const PlanOptions& options)
+      : model_(model), options_(options), plan_(std::make_unique<Plan::Impl>()) {
     plan_->backends.assign(backends.begin(), backends.end());
     plan_->threads = options.threads;
   }
 
-  Result<std::unique_ptr<Plan>> Build(const Graph& model,
-                                      const std::vector<TensorType>& input_types) {
-    ASSIGN_OR_RETURN(concrete_, MakeConcrete(model, input_types));
+  Result<std::unique_ptr<Plan>> Build(const std::vector<TensorType>& input_types) {
+    ASSIGN_OR_RETURN(concrete_, MakeConcrete(model_, input_types));
     OrderForMemory(concrete_);
     SchemeOptions schemes{options_.threads, options_.pad_pixels, {}};
     RETURN_IF_ERROR(MakeSteps(schemes));
@@ -37,7 +37,8 @@ class PlanBuilder {
       RETURN_IF_ERROR(MakeSteps(schemes));
       if (IsTooLarge()) return TooLarge();
     }
-    ReportMemory(model);
+    RETURN_IF_ERROR(packs_->Keep());
+    ReportMemory();
     RETURN_IF_ERROR(PlaceBlocks());
     RETURN_IF_ERROR(FillConstants());
     MakeCommands();
@@ -61,6 +62,8 @@ class PlanBuilder {
   Status MakeSteps(const SchemeOptions& schemes) {
     ASSIGN_OR_RETURN(s_, MakeSchedule(concrete_, plan_->backends, schemes));
     kernels_.assign(s_.steps.size(), nullptr);
+    packs_.emplace(options_.packs ? *options_.packs : own_packs_, options_.pack_cache, model_,
+                   graph());
     std::vector<StepMemory> memory(s_.steps.size());
     for (size_t i = 0; i < s_.steps.size(); ++i) {
       Step& step = s_.steps[i];
@@ -77,10 +80,12 @@ class PlanBuilder {
 
   Status MakeStepKernel(size_t index, StepMemory& memory) {
     Step& step = s_.steps[index];
+    NodePacks packs(*packs_, graph().node(step.node));
     ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel,
-                     MakeKernel(graph(), s_, step, options_.threads));
+                     MakeKernel(graph(), s_, step, options_.threads, &packs));
     if (!kernel) return {};
     memory = MemoryOf(*kernel, step, graph());
+    if (options_.source && packs.made()) ReleaseOriginals(graph().node(step.node), memory);
     for (size_t i = 0; i < step.inputs.size(); ++i)
       if (memory.unread[i]) step.inputs[i].form = -1;
     step.report.workspace_bytes = memory.workspace;
@@ -89,6 +94,16 @@ class PlanBuilder {
     kernels_[index] = kernel.get();
     plan_->kernels.push_back(std::move(kernel));
     return {};
+  }
+
+  // The pages of what a kernel has packed and reads no more: the originals would count as memory of
+  // the process until somebody else needs some.
+  void ReleaseOriginals(const Node& node, const StepMemory& memory) const {
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const Tensor* const original = graph().Constant(node.inputs[i]);
+      if (original && memory.unread[i])
+        options_.source->Release({original->raw(), original->bytes()});
+    }
   }
 
   // Completes the report of a step; called while its constant inputs still have forms or, for
@@ -169,22 +184,25 @@ class PlanBuilder {
         " for inputs and outputs), max_bytes allows ", options_.max_bytes, peak);
   }
 
-  void ReportMemory(const Graph& model) {
+  void ReportMemory() {
     PlanReport& report = plan_->report;
     report.threads = options_.threads;
     report.arena_bytes = layout_.peak_bytes;
     report.lower_bound_bytes = layout_.lower_bound_bytes;
     report.constant_bytes = blocks_.constants;
     report.port_bytes = blocks_.ports;
+    report.mapped_bytes = packs_->mapped_bytes();
+    report.shared_bytes = packs_->shared_bytes();
+    if (options_.pack_cache) report.pack_cache = options_.pack_cache->outcome();
     for (const Form& f : s_.forms)
-      if (f.base < 0 && blocks_.constant[f.storage] && IsBorrowed(model, f))
+      if (f.base < 0 && blocks_.constant[f.storage] && IsBorrowed(f))
         report.borrowed_bytes += blocks_.bytes[f.storage];
     report.total_bytes = TotalBytes();
   }
 
   // True if a constant is read where the model has it.
-  bool IsBorrowed(const Graph& model, const Form& form) const {
-    return s_.storages[form.storage].layout == Layout::kRowMajor && model.Constant(form.value);
+  bool IsBorrowed(const Form& form) const {
+    return s_.storages[form.storage].layout == Layout::kRowMajor && model_.Constant(form.value);
   }
 
   Status PlaceBlocks() {
@@ -412,10 +430,13 @@ class PlanBuilder {
       if (!needed[v]) plan_->graph.value(v).constant.reset();
   }
 
+  const Graph& model_;
   const PlanOptions& options_;
   std::unique_ptr<Plan::Impl> plan_;
   ConcreteGraph concrete_;
   Schedule s_;
+  PackStore own_packs_;
+  std::optional<PlanPacks> packs_;
   std::vector<const Kernel*> kernels_;  // by step; null: not a kernel, or nothing to do
   BlockPlan blocks_;
   MemoryPlan layout_;
@@ -426,7 +447,7 @@ Result<std::unique_ptr<Plan>> Plan::Make(const Graph& model,
                                          const std::vector<TensorType>& input_types,
                                          std::span<Backend* const> backends,
                                          const PlanOptions& options) {
-  return PlanBuilder(backends, options).Build(model, input_types);
+  return PlanBuilder(model, backends, options).Build(input_types);
 }
 
 }  // namespace sula

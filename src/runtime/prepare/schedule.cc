@@ -124,7 +124,7 @@ Result<Schedule> MakeSchedule(const ConcreteGraph& graph, std::span<Backend* con
 }
 
 Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
-                                           const Step& step, int threads) {
+                                           const Step& step, int threads, PackSource* packs) {
   const auto descs = [&](const std::vector<FormUse>& uses) {
     std::vector<TensorDesc> result;
     for (const FormUse& use : uses)
@@ -139,7 +139,7 @@ Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& s
   if (nothing && !node.op->Has(kImpure)) return std::unique_ptr<Kernel>();
   std::vector<const Tensor*> constants;
   for (ValueId v : node.inputs) constants.push_back(graph.Constant(v));
-  return step.backend->Create(*step.entry, {&node, inputs, outputs, constants, threads});
+  return step.backend->Create(*step.entry, {&node, inputs, outputs, constants, threads, packs});
 }
 
 std::vector<size_t> StorageBytes(const Schedule& schedule) {

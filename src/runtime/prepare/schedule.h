@@ -136,9 +136,11 @@ void ReuseInPlace(Schedule& schedule);
 Result<Schedule> MakeSchedule(const ConcreteGraph& graph, std::span<Backend* const> backends,
                               const SchemeOptions& options);
 
-// The kernel of a step of kind kKernel, made ready; null if it would have nothing to write.
+// The kernel of a step of kind kKernel, made ready; null if it would have nothing to write. packs:
+// where its packed weights come from, null: makes its own.
 Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
-                                           const Step& step, int threads);
+                                           const Step& step, int threads,
+                                           PackSource* packs = nullptr);
 
 // The size of each storage.
 std::vector<size_t> StorageBytes(const Schedule& schedule);

@@ -65,21 +65,25 @@ Result<Winograd> Winograd::Make(const ConvSpec& spec, int form_index, const floa
   r.panels_ = SplitColumns(shape, kernels.lanes, kernels.registers);
   r.filter_floats_ = static_cast<int64_t>(
       AlignUp(static_cast<size_t>(PackedFloats(r.panels_, shape, kernels.lanes)), 16));
-  r.filters_ = AlignedBuffer(static_cast<size_t>(r.filter_floats_ * form.positions()) * 4);
-  r.bias_ = AlignedBuffer(static_cast<size_t>(n + kernels.lanes) * 4);
+  const std::string recipe =
+      StrCat("winograd ", form.rows, " ", form.kernel_rows, " ", form.columns, " ",
+             form.kernel_columns, " ", n, " ", k, " ", kernels.lanes, " ", kernels.registers);
+  r.filters_ =
+      MakePack<float>(machine.packs, recipe, r.filter_floats_ * form.positions(), [&](float* to) {
+        std::vector<float> plane(static_cast<size_t>(n * k));
+        for (int position = 0; position < form.positions(); ++position) {
+          TransformFilters(form, weights, n * k, position, plane.data());
+          for (const Panel& panel : r.panels_)
+            PackPanel({plane.data(), k, 0, 1}, panel, shape, kernels.lanes, 1,
+                      to + position * r.filter_floats_);
+        }
+      });
+  r.bias_ = PackBias(bias, n, n + kernels.lanes, machine);
   // Zeros stand for pixels outside and for the bias of the products.
   r.zeros_ = AlignedBuffer(static_cast<size_t>(std::max(k, BiasFloats(r.panels_, kernels.lanes))) *
                            sizeof(float));
-  std::vector<float> plane(static_cast<size_t>(n * k));
   if (!r.filters_.data() || !r.bias_.data() || !r.zeros_.data())
     return ResourceExhausted("no memory for the transformed weights of a convolution");
-  for (int position = 0; position < form.positions(); ++position) {
-    TransformFilters(form, weights, n * k, position, plane.data());
-    for (const Panel& panel : r.panels_)
-      PackPanel({plane.data(), k, 0, 1}, panel, shape, kernels.lanes, 1,
-                r.filters_.as<float>() + position * r.filter_floats_);
-  }
-  if (bias) std::memcpy(r.bias_.data(), bias, static_cast<size_t>(n) * sizeof(float));
 
   const Window& w = spec.window;
   r.tile_rows_ = (w.out[1] + form.rows - 1) / form.rows;

@@ -80,8 +80,9 @@ class Winograd {
   Machine machine_;
   std::vector<Panel> panels_;  // of one position
   int64_t filter_floats_ = 0;  // of one position
-  AlignedBuffer filters_;      // all positions
-  AlignedBuffer bias_, zeros_;
+  Pack filters_;               // all positions
+  Pack bias_;
+  AlignedBuffer zeros_;
   int64_t tile_rows_ = 0, tile_columns_ = 0, tiles_ = 0;
   int64_t block_tiles_ = 0;  // whose transformed data stay in L2 at a time
   bool shared_ = false;      // threads share each block, instead of taking blocks of their own
