@@ -41,6 +41,7 @@ struct Row {
   int threads = 0;
   double prepare = 0, first = 0, min = 0, median = 0, p95 = 0, cpu = 0, gflops = 0;
   size_t runs = 0;
+  std::string pack_cache;  // what became of it
   std::optional<Profile> profile;
   MachineSpeed machine;  // with a profile
 };
@@ -84,7 +85,9 @@ Result<Row> Measure(const Options& o, const Workload& w, int threads) {
   row.p95 = Percentile(all.wall, 0.95);
   row.cpu = Percentile(all.cpu, 0.5);
   row.gflops = 2e-9 * w.info.multiply_adds / row.min;
-  row.threads = (*session)->Report().threads;
+  const PlanReport report = (*session)->Report();
+  row.threads = report.threads;
+  row.pack_cache = report.pack_cache;
   if (o.profile) {
     Result<Profile> profile =
         ProfileRuns(**session, std::min(o.seconds, 1.0), kMostProfiledRuns, kTracedRuns);
@@ -109,9 +112,9 @@ nlohmann::ordered_json NodeJson(const NodeReport& n, const CommandStatistics& c)
           {"bytes", n.bytes}};
 }
 
-void PrintJson(const std::vector<Row>& rows, const Workload& w, double load) {
+void PrintJson(const std::vector<Row>& rows, const Workload& w) {
   nlohmann::ordered_json j;
-  j["load_ms"] = load * 1e3;
+  j["load_ms"] = w.load_seconds * 1e3;
   j["multiply_adds"] = w.info.multiply_adds;
   j["peak_mb"] = PeakMegabytes();
   j["threads"] = nlohmann::ordered_json::array();
@@ -125,6 +128,7 @@ void PrintJson(const std::vector<Row>& rows, const Workload& w, double load) {
                                  {"cpu_ms", r.cpu * 1e3},
                                  {"gflops", r.gflops},
                                  {"runs", r.runs}};
+    if (!r.pack_cache.empty()) entry["pack_cache"] = r.pack_cache;
     if (r.profile) {
       entry["peak_gflops"] = r.machine.flops_per_second * 1e-9;
       entry["peak_gbytes_per_second"] = r.machine.bytes_per_second * 1e-9;
@@ -136,9 +140,9 @@ void PrintJson(const std::vector<Row>& rows, const Workload& w, double load) {
   fmt::print("{}\n", Text(j));
 }
 
-void Print(const std::vector<Row>& rows, const Options& o, const Workload& w, double load) {
+void Print(const std::vector<Row>& rows, const Options& o, const Workload& w) {
   Heading(fmt::format("{}  ({} multiply-adds, loaded in {})", o.model,
-                      FormatCount(w.info.multiply_adds), FormatSeconds(load)));
+                      FormatCount(w.info.multiply_adds), FormatSeconds(w.load_seconds)));
   Table table({{"threads", Align::kRight},
                {"min ms", Align::kRight},
                {"median", Align::kRight},
@@ -154,6 +158,10 @@ void Print(const std::vector<Row>& rows, const Options& o, const Workload& w, do
                fmt::format("{:.1f}", r.gflops), fmt::format("{}", r.runs),
                FormatMilliseconds(r.prepare), FormatMilliseconds(r.first)});
   table.Print();
+  for (const Row& r : rows)
+    if (!r.pack_cache.empty())
+      fmt::print("  {} thread{}: packed weights {}\n", r.threads, r.threads == 1 ? "" : "s",
+                 r.pack_cache);
   fmt::print("  peak memory of the process {:.1f} MiB\n", PeakMegabytes());
   if (o.profile)
     for (const Row& r : rows) PrintProfile(*r.profile, r.machine);
@@ -162,13 +170,13 @@ void Print(const std::vector<Row>& rows, const Options& o, const Workload& w, do
 Status RunTurns(const Options& o, const std::vector<int>& threads) {
   if (threads.size() != 1)
     return Status(Code::kInvalidArgument, "--turns needs one number of threads");
-  Stopwatch watch;
   Progress progress(true);
   Result<Workload> w = Open(o, progress);
   if (!w) return w.error();
+  Stopwatch watch;
   auto session = OpenWith(o, *w, threads[0]);
   if (!session) return session.error();
-  double load = watch.Lap();
+  double load = w->load_seconds + watch.Lap();
   if (Status s = (*session)->Run(); !s.ok()) return s;
   double first = watch.Lap();
   if (!o.output.empty())
@@ -186,15 +194,12 @@ Status Run(const Options& o) {
   if (o.turns) return RunTurns(o, threads);
   if (!o.trace.empty() && threads.size() != 1)
     return Status(Code::kInvalidArgument, "--trace needs one number of threads");
-  Stopwatch watch;
   std::vector<Row> rows;
   Result<Workload> w = Status(Code::kInternal, "");
-  double load = 0;
   {
     Progress progress(o.json);
     w = Open(o, progress);
     if (!w) return w.error();
-    load = watch.Lap();
     for (int t : threads) {
       progress.Update(fmt::format("measuring, {} thread{}", t, t == 1 ? "" : "s"));
       Result<Row> row = Measure(o, *w, t);
@@ -205,9 +210,9 @@ Status Run(const Options& o) {
   if (!o.trace.empty())
     if (Status s = WriteTrace(o.trace, *rows[0].profile, o.model); !s.ok()) return s;
   if (o.json) {
-    PrintJson(rows, *w, load);
+    PrintJson(rows, *w);
   } else {
-    Print(rows, o, *w, load);
+    Print(rows, o, *w);
   }
   return {};
 }

@@ -79,6 +79,11 @@ void PrintMemory(const PlanReport& report) {
              report.borrowed_bytes > 0 ? fmt::format("{} of them read where the model has them",
                                                      FormatBytes(report.borrowed_bytes))
                                        : "packed weights and constants kept"});
+  if (!report.pack_cache.empty())
+    table.Row({"mapped", FormatBytes(report.mapped_bytes),
+               fmt::format("of them in the pack cache, {}", report.pack_cache)});
+  if (report.shared_bytes > 0)
+    table.Row({"shared", FormatBytes(report.shared_bytes), "of them packed before, for others"});
   table.Row({"inputs and outputs", FormatBytes(report.port_bytes), "the session's own"});
   table.Row({"in all", FormatBytes(report.total_bytes), "what a run touches"});
   table.Print();

@@ -173,13 +173,23 @@ void AddSessionFlags(CLI::App& command, SessionFlags& flags, bool with_threads) 
                   "largest output (default: 1e-5)")
       ->type_name("ERROR")
       ->check(CLI::Range(1e-7, 1e-3));
+  command
+      .add_option("--pack-cache", flags.pack_cache,
+                  "Keep packed weights there for the next load, which then shares them with other "
+                  "processes: a folder for the files of any models (existing, or a name with / at "
+                  "the end), or a file for this one")
+      ->type_name("PATH");
+  command.add_flag("--check-packs", flags.check_packs,
+                   "Read all of the pack cache and compare it with its hashes");
 }
 
 Result<SessionOptions> ToSessionOptions(const SessionFlags& flags) {
   SessionOptions options{.threads = flags.threads,
                          .backend = flags.backend,
                          .chains = !flags.no_chains,
-                         .max_error = flags.max_error};
+                         .max_error = flags.max_error,
+                         .pack_cache = flags.pack_cache,
+                         .check_packs = flags.check_packs};
   if (!flags.max_memory.empty()) {
     Result<size_t> bytes = ParseBytes(flags.max_memory);
     if (!bytes) return bytes.error();

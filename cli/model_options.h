@@ -40,13 +40,15 @@ Result<InputShapes> ParseInputShapes(const std::vector<std::string>& texts, cons
 // The option --input-shape, with its help.
 void AddInputShapes(CLI::App& command, std::vector<std::string>& texts);
 
-// --backend, --threads, --max-memory, --no-chains and --max-error.
+// --backend, --threads, --max-memory, --no-chains, --max-error, --pack-cache and --check-packs.
 struct SessionFlags {
   std::string backend;
   int threads = 0;
   std::string max_memory;
   bool no_chains = false;
   double max_error = SessionOptions().max_error;
+  std::string pack_cache;
+  bool check_packs = false;
 };
 void AddSessionFlags(CLI::App& command, SessionFlags& flags, bool with_threads = true);
 Result<SessionOptions> ToSessionOptions(const SessionFlags& flags);

@@ -50,6 +50,9 @@ Json ToJson(const PlanReport& report) {
   j["lower_bound_bytes"] = report.lower_bound_bytes;
   j["constant_bytes"] = report.constant_bytes;
   j["borrowed_bytes"] = report.borrowed_bytes;
+  j["mapped_bytes"] = report.mapped_bytes;
+  j["shared_bytes"] = report.shared_bytes;
+  if (!report.pack_cache.empty()) j["pack_cache"] = report.pack_cache;
   j["port_bytes"] = report.port_bytes;
   j["total_bytes"] = report.total_bytes;
   j["nodes"] = Json::array();

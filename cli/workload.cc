@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "timing.h"
 
@@ -10,13 +11,15 @@ namespace sula::cli {
 
 Result<Workload> OpenWorkload(const std::string& path, const WorkloadOptions& o,
                               Progress& progress) {
+  const auto start = std::chrono::steady_clock::now();
   auto model = OpenModel(path, progress, o.optimize);
+  const std::chrono::duration<double> load = std::chrono::steady_clock::now() - start;
   if (!model) return model.error();
   Result<ModelInfo> info = Inspect(**model);
   if (!info) return info.error();
   Result<InputShapes> shapes = ParseInputShapes(o.input_shapes, *info);
   if (!shapes) return shapes.error();
-  Workload w{.shapes = std::move(shapes).value()};
+  Workload w{.shapes = std::move(shapes).value(), .load_seconds = load.count()};
   if (o.make_inputs || !o.input.empty()) {
     Result<std::vector<Array>> inputs =
         o.input.empty() ? MakeInputs(*info, w.shapes) : ReadInputFolder(o.input, *info);

@@ -14,6 +14,7 @@ struct Workload {
   ModelInfo info;                      // sizes are those of a run on these shapes
   InputShapes shapes;
   std::vector<Array> inputs;  // in the order of the model's
+  double load_seconds = 0;    // to open the model; without making inputs
 };
 
 struct WorkloadOptions {

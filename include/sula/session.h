@@ -40,6 +40,15 @@ struct SessionOptions {
   // this order: to look inside. They are what the model holds: values that the conversion fused
   // into others are not there. Each costs its memory and, in an unusual layout, a copy.
   std::vector<std::string> extra_outputs;
+  // Where weights are kept as kernels want them, so that later loads of the model need not pack
+  // them again and the processes that use them share their memory. A folder (it exists, or the name
+  // ends in '/'), which gets one file for each model and kind of processor, made anew whenever it
+  // does not fit; or a file, which is made if it does not exist and refused if it does not fit.
+  // What a plan lacks is added. Empty: none. For models from .sula files.
+  std::string pack_cache;
+  // Also compares every pack of the file with its hash, which reads all of it. Without it what the
+  // file says of itself is checked, and the parts that a run touches are all that is ever read.
+  bool check_packs = false;
 };
 
 // ---- what `explain` and `profile` show
@@ -83,11 +92,18 @@ struct PlanReport {
   size_t lower_bound_bytes = 0;             // no plan can need less: largest sum of live tensors
   size_t constant_bytes = 0;                // packed weights and constants kept
   size_t borrowed_bytes = 0;                // of these, read where the model or its file has them
-  size_t port_bytes = 0;                    // the session's memory for inputs and outputs
-  // arena, constants and ports: what a run touches. All but borrowed_bytes is allocated by the
-  // session, which needs some hundred bytes for each node beyond that.
+  size_t mapped_bytes = 0;  // of these, in the pack cache's file, which all processes
+                            // that use it share
+  size_t shared_bytes = 0;  // of these, packed before, for another session of the
+                            // model or another node with the same weights
+  size_t port_bytes = 0;    // the session's memory for inputs and outputs
+  // arena, constants and ports: what a run touches. All but borrowed_bytes, mapped_bytes and
+  // shared_bytes is allocated by the session, which needs some hundred bytes for each node beyond
+  // that.
   size_t total_bytes = 0;
   int threads = 1;
+  std::string
+      pack_cache;  // "read from 'PATH'", "written to 'PATH'", "not kept: REASON"; "" without
 };
 
 // When a command ran, in seconds since the beginning of its run; both 0 for what needed no work.

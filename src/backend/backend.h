@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/pack.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "ir/graph.h"
@@ -53,7 +54,8 @@ struct KernelRequest {
   std::span<const TensorDesc> inputs, outputs;
   std::span<const Tensor* const> constants;  // by input; null where the value comes at run time
   int threads = 1;
-  double max_error = 1e-5;  // SessionOptions::max_error
+  double max_error = 1e-5;      // SessionOptions::max_error
+  PackSource* packs = nullptr;  // where `create` takes packed weights from; null: makes its own
 
   template <class P>
   const P& params() const {

@@ -36,17 +36,18 @@ std::byte* MapPages(size_t capacity) {
 
 }  // namespace
 
-AlignedBuffer::AlignedBuffer(size_t bytes) {
+AlignedBuffer::AlignedBuffer(size_t bytes, Pages pages) {
   if (bytes == 0 || bytes > std::numeric_limits<size_t>::max() / 2) return;
   const size_t capacity = CapacityOf(bytes);
-  if (bytes >= kHugePage) {
+  const bool mapped = bytes >= kHugePage;
+  if (mapped) {
     data_ = MapPages(capacity);
   } else if (void* memory = nullptr; posix_memalign(&memory, kAlignment, capacity) == 0) {
     data_ = static_cast<std::byte*>(memory);
   }
   if (!data_) return;
   // New pages are zero already; this makes them resident now and not in the middle of a run.
-  std::memset(data_, 0, capacity);
+  if (!mapped || pages == Pages::kResident) std::memset(data_, 0, capacity);
   bytes_ = bytes;
 }
 

@@ -11,10 +11,14 @@ inline constexpr size_t kAlignment = 64;
 
 class AlignedBuffer {
  public:
+  enum class Pages : uint8_t {
+    kResident,  // all pages are there from the beginning: a run meets no page fault
+    kOnTouch,   // whoever fills a large block brings its pages in
+  };
   AlignedBuffer() = default;
   // Zero-filled, with 64 readable bytes behind the end. data() is null if memory is short (or
   // bytes is 0).
-  explicit AlignedBuffer(size_t bytes);
+  explicit AlignedBuffer(size_t bytes, Pages pages = Pages::kResident);
   AlignedBuffer(AlignedBuffer&& o) noexcept
       : data_(std::exchange(o.data_, nullptr)), bytes_(std::exchange(o.bytes_, 0)) {}
   AlignedBuffer& operator=(AlignedBuffer&& o) noexcept {

@@ -1,12 +1,15 @@
 #include "base/mapped_file.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <ctime>
 #include <system_error>
 
 namespace sula {
@@ -28,6 +31,29 @@ class FileDescriptor {
 
  private:
   int fd_;
+};
+
+// Writing past the process's limit for files raises a signal, whose default is to end the process;
+// held back, it leaves the error code alone.
+class HeldFileSizeSignal {
+ public:
+  HeldFileSizeSignal() {
+    sigemptyset(&signal_);
+    sigaddset(&signal_, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &signal_, &before_);
+  }
+  HeldFileSizeSignal(const HeldFileSizeSignal&) = delete;
+  HeldFileSizeSignal& operator=(const HeldFileSizeSignal&) = delete;
+  ~HeldFileSizeSignal() {
+    if (sigismember(&before_, SIGXFSZ)) return;
+    constexpr timespec kNow{};
+    while (sigtimedwait(&signal_, nullptr, &kNow) == SIGXFSZ) {
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t signal_, before_;
 };
 
 bool WriteAll(int fd, std::span<const std::byte> bytes) {
@@ -80,12 +106,26 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& pa
   return std::shared_ptr<const MappedFile>(std::move(file));
 }
 
+void MappedFile::Release(std::span<const std::byte> part) const {
+  if (part.empty() || part.data() < data_ || part.data() >= data_ + size_) return;
+  // Reading one page makes the system map its neighbours too, in blocks of this size.
+  constexpr uintptr_t kAround = 64 << 10;
+  const uintptr_t first = reinterpret_cast<uintptr_t>(data_);
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(part.data()) / kAround * kAround;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(part.data() + part.size());
+  const uintptr_t from = std::max(begin, first);
+  const uintptr_t to = std::min((end + kAround - 1) / kAround * kAround, first + size_);
+  // The mapping is private and never written, so the file still has what is dropped.
+  static_cast<void>(madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED));
+}
+
 MappedFile::~MappedFile() {
   if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
 }
 
 Status WriteFileAtomically(const std::string& path,
                            std::span<const std::span<const std::byte>> parts) {
+  const HeldFileSizeSignal held;
   std::string temporary;
   FileDescriptor fd(CreateBeside(path, &temporary));
   if (fd.get() < 0) return IoError("cannot write beside '", path, "': ", ErrnoText(errno));

@@ -21,6 +21,9 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
+  // Takes the pages of these bytes out of the process's memory until they are read again. Bytes
+  // that are no part of the file are left alone.
+  void Release(std::span<const std::byte> part) const;
 
  private:
   MappedFile() = default;

@@ -38,6 +38,11 @@ Result<FileHeader> ParseHeader(std::span<const std::byte> file) {
   return h;
 }
 
+Result<uint64_t> ContentHash(std::span<const std::byte> file) {
+  ASSIGN_OR_RETURN(const FileHeader header, ParseHeader(file));
+  return header.hash;
+}
+
 uint64_t HashFile(FileHeader header, std::span<const std::byte> graph,
                   std::span<const std::byte> blob) {
   header.hash = 0;

@@ -19,6 +19,9 @@ Status WriteModelFile(const Graph& graph, const std::string& path);
 Result<Graph> ReadModelFile(std::shared_ptr<const MappedFile> file, Catalogue catalogue,
                             bool check_hash = false);
 
+// The content hash that a .sula file states. Errors: not a .sula file, or cut short.
+Result<uint64_t> ContentHash(std::span<const std::byte> file);
+
 // True if the bytes begin like a .sula file.
 bool LooksLikeModelFile(std::span<const std::byte> bytes);
 

@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "ir/graph.h"
+#include "runtime/packs.h"
 #include "sula/session.h"
 
 namespace sula {
@@ -18,6 +19,10 @@ struct PlanOptions {
   double max_error = 1e-5;  // SessionOptions::max_error
   bool pad_pixels = false;  // PaddedPixelStride for channel-last maps
   bool chains = true;       // see SessionOptions
+  // Of the model: packs shared with its other plans; null: shares nothing.
+  PackStore* packs = nullptr;
+  PackCache* pack_cache = nullptr;     // null: none
+  const MappedFile* source = nullptr;  // that constants borrow from, if it is one
 };
 
 class Plan {

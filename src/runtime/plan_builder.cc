@@ -1,7 +1,9 @@
 // From a schedule to a plan: kernels, memory, commands.
 #include <algorithm>
 #include <array>
+#include <list>
 #include <map>
+#include <optional>
 
 #include "base/aligned_buffer.h"
 #include "ir/text.h"
@@ -18,15 +20,14 @@ namespace sula {
 
 class PlanBuilder {
  public:
-  PlanBuilder(std::span<Backend* const> backends, const PlanOptions& options)
-      : options_(options), plan_(std::make_unique<Plan::Impl>()) {
+  PlanBuilder(const Graph& model, std::span<Backend* const> backends, const PlanOptions& options)
+      : model_(model), options_(options), plan_(std::make_unique<Plan::Impl>()) {
     plan_->backends.assign(backends.begin(), backends.end());
     plan_->threads = options.threads;
   }
 
-  Result<std::unique_ptr<Plan>> Build(const Graph& model,
-                                      const std::vector<TensorType>& input_types) {
-    ASSIGN_OR_RETURN(concrete_, MakeConcrete(model, input_types));
+  Result<std::unique_ptr<Plan>> Build(const std::vector<TensorType>& input_types) {
+    ASSIGN_OR_RETURN(concrete_, MakeConcrete(model_, input_types));
     OrderForMemory(concrete_);
     SchemeOptions schemes{.threads = options_.threads,
                           .max_error = options_.max_error,
@@ -42,7 +43,8 @@ class PlanBuilder {
       RETURN_IF_ERROR(MakeSteps(schemes));
       if (IsTooLarge()) return TooLarge();
     }
-    ReportMemory(model);
+    RETURN_IF_ERROR(packs_->Keep());
+    ReportMemory();
     RETURN_IF_ERROR(PlaceBlocks());
     RETURN_IF_ERROR(FillConstants());
     MakeCommands();
@@ -66,6 +68,8 @@ class PlanBuilder {
   Status MakeSteps(const SchemeOptions& schemes) {
     ASSIGN_OR_RETURN(s_, MakeSchedule(concrete_, plan_->backends, schemes));
     kernels_.assign(s_.steps.size(), nullptr);
+    packs_.emplace(options_.packs ? *options_.packs : own_packs_, options_.pack_cache, model_,
+                   graph());
     std::vector<StepMemory> memory(s_.steps.size());
     for (size_t i = 0; i < s_.steps.size(); ++i) {
       Step& step = s_.steps[i];
@@ -82,10 +86,15 @@ class PlanBuilder {
 
   Status MakeStepKernel(size_t index, const SchemeOptions& schemes, StepMemory& memory) {
     Step& step = s_.steps[index];
+    std::list<NodePacks> packs;
+    const auto packs_of = [&](NodeId id) { return &packs.emplace_back(*packs_, graph().node(id)); };
     ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel,
-                     MakeKernel(graph(), s_, step, schemes));
+                     MakeKernel(graph(), s_, step, schemes, packs_of));
     if (!kernel) return {};
     memory = MemoryOf(*kernel, step, graph());
+    const bool packed =
+        std::any_of(packs.begin(), packs.end(), [](const NodePacks& p) { return p.made(); });
+    if (options_.source && packed) ReleaseOriginals(step, memory);
     for (size_t i = 0; i < step.inputs.size(); ++i)
       if (memory.unread[i]) step.inputs[i].form = -1;
     step.report.workspace_bytes = memory.workspace;
@@ -94,6 +103,17 @@ class PlanBuilder {
     kernels_[index] = kernel.get();
     plan_->kernels.push_back(std::move(kernel));
     return {};
+  }
+
+  // The pages of what a kernel has packed and reads no more: the originals would count as memory of
+  // the process until somebody else needs some.
+  void ReleaseOriginals(const Step& step, const StepMemory& memory) const {
+    const std::vector<ValueId> inputs = InputValues(graph(), step);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const Tensor* const original = graph().Constant(inputs[i]);
+      if (original && memory.unread[i])
+        options_.source->Release({original->raw(), original->bytes()});
+    }
   }
 
   // Completes the report of a step; called while its constant inputs still have forms or, for
@@ -190,22 +210,25 @@ class PlanBuilder {
         " for inputs and outputs), max_bytes allows ", options_.max_bytes, peak);
   }
 
-  void ReportMemory(const Graph& model) {
+  void ReportMemory() {
     PlanReport& report = plan_->report;
     report.threads = options_.threads;
     report.arena_bytes = layout_.peak_bytes;
     report.lower_bound_bytes = layout_.lower_bound_bytes;
     report.constant_bytes = blocks_.constants;
     report.port_bytes = blocks_.ports;
+    report.mapped_bytes = packs_->mapped_bytes();
+    report.shared_bytes = packs_->shared_bytes();
+    if (options_.pack_cache) report.pack_cache = options_.pack_cache->outcome();
     for (const Form& f : s_.forms)
-      if (f.base < 0 && blocks_.constant[f.storage] && IsBorrowed(model, f))
+      if (f.base < 0 && blocks_.constant[f.storage] && IsBorrowed(f))
         report.borrowed_bytes += blocks_.bytes[f.storage];
     report.total_bytes = TotalBytes();
   }
 
   // True if a constant is read where the model has it.
-  bool IsBorrowed(const Graph& model, const Form& form) const {
-    return s_.storages[form.storage].layout == Layout::kRowMajor && model.Constant(form.value);
+  bool IsBorrowed(const Form& form) const {
+    return s_.storages[form.storage].layout == Layout::kRowMajor && model_.Constant(form.value);
   }
 
   Status PlaceBlocks() {
@@ -433,10 +456,13 @@ class PlanBuilder {
       if (!needed[v]) plan_->graph.value(v).constant.reset();
   }
 
+  const Graph& model_;
   const PlanOptions& options_;
   std::unique_ptr<Plan::Impl> plan_;
   ConcreteGraph concrete_;
   Schedule s_;
+  PackStore own_packs_;
+  std::optional<PlanPacks> packs_;
   std::vector<const Kernel*> kernels_;  // by step; null: not a kernel, or nothing to do
   BlockPlan blocks_;
   MemoryPlan layout_;
@@ -447,7 +473,7 @@ Result<std::unique_ptr<Plan>> Plan::Make(const Graph& model,
                                          const std::vector<TensorType>& input_types,
                                          std::span<Backend* const> backends,
                                          const PlanOptions& options) {
-  return PlanBuilder(backends, options).Build(model, input_types);
+  return PlanBuilder(model, backends, options).Build(input_types);
 }
 
 }  // namespace sula

@@ -31,19 +31,6 @@ Result<std::vector<std::unique_ptr<Backend>>> MakeBackends(const std::string& na
   return backends;
 }
 
-// The model with more outputs.
-Result<std::shared_ptr<const Model>> WithOutputs(const Model& model,
-                                                 const std::vector<std::string>& names) {
-  Graph graph = model.graph();
-  for (const std::string& name : names) {
-    const std::optional<ValueId> v = graph.FindValue(name);
-    if (!v)
-      return NotFound("extra output '", name, "': graph '", graph.name, "' has no such value");
-    graph.AddOutput(*v);
-  }
-  return Model::FromGraph(std::move(graph));
-}
-
 }  // namespace
 
 struct Session::Impl {
@@ -55,6 +42,7 @@ struct Session::Impl {
   std::shared_ptr<const Model> model;
   SessionOptions options;
   std::vector<std::unique_ptr<Backend>> backends;
+  std::optional<PackCache> pack_cache;
   std::list<CachedPlan> plans;  // most recently used first; the first one is in use
   bool profile = false;
 
@@ -73,11 +61,15 @@ struct Session::Impl {
     }
     std::vector<Backend*> pointers;
     for (const auto& backend : backends) pointers.push_back(backend.get());
-    ASSIGN_OR_RETURN(std::unique_ptr<Plan> made, Plan::Make(graph(), types, pointers,
-                                                            {.threads = options.threads,
-                                                             .max_bytes = options.max_bytes,
-                                                             .max_error = options.max_error,
-                                                             .chains = options.chains}));
+    ASSIGN_OR_RETURN(std::unique_ptr<Plan> made,
+                     Plan::Make(graph(), types, pointers,
+                                {.threads = options.threads,
+                                 .max_bytes = options.max_bytes,
+                                 .max_error = options.max_error,
+                                 .chains = options.chains,
+                                 .packs = &model->packs(),
+                                 .pack_cache = pack_cache ? &*pack_cache : nullptr,
+                                 .source = model->source().file.get()}));
     plans.push_front({std::move(types), std::move(made)});
     if (plans.size() > static_cast<size_t>(options.plan_cache)) plans.pop_back();
     return {};
@@ -101,11 +93,20 @@ Result<std::unique_ptr<Session>> Session::Create(std::shared_ptr<const Model> mo
   auto impl = std::make_unique<Impl>();
   impl->model = std::move(model);
   if (!options.extra_outputs.empty()) {
-    ASSIGN_OR_RETURN(impl->model, WithOutputs(*impl->model, options.extra_outputs));
+    ASSIGN_OR_RETURN(impl->model, impl->model->WithOutputs(options.extra_outputs));
   }
   impl->options = options;
   if (options.threads == 0) impl->options.threads = AvailableCpus();
   ASSIGN_OR_RETURN(impl->backends, MakeBackends(options.backend));
+  if (!options.pack_cache.empty()) {
+    const ModelSource& source = impl->model->source();
+    if (!source.file)
+      return InvalidArgument("a pack cache is for models that come from a .sula file; graph '",
+                             impl->graph().name, "' does not: convert it first");
+    ASSIGN_OR_RETURN(
+        impl->pack_cache,
+        PackCache::Open(options.pack_cache, PackIdentity::Of(source.hash), options.check_packs));
+  }
   RETURN_IF_ERROR(impl->Use(shapes).AddContext(StrCat("graph '", impl->graph().name, "'")));
   if (impl->options.threads > 1) ThreadPool::Shared().Reserve(impl->options.threads);
   return std::unique_ptr<Session>(new Session(std::move(impl)));

@@ -4,21 +4,37 @@
 #include <memory>
 
 #include "backend/backend.h"
+#include "base/mapped_file.h"
 #include "ir/graph.h"
+#include "runtime/packs.h"
 #include "sula/session.h"
 
 namespace sula {
+
+// The .sula file that a model was loaded from.
+struct ModelSource {
+  std::shared_ptr<const MappedFile> file;
+  uint64_t hash = 0;  // its content hash
+};
 
 // An immutable, verified graph; shared by the sessions that run it.
 class Model {
  public:
   // Verifies. The graph's constants may borrow from a mapped file.
-  static Result<std::shared_ptr<const Model>> FromGraph(Graph graph);
+  static Result<std::shared_ptr<const Model>> FromGraph(Graph graph, ModelSource source = {});
+  // The model with more outputs, by name of value. Shares packs with the model that it is made of.
+  Result<std::shared_ptr<const Model>> WithOutputs(const std::vector<std::string>& names) const;
   const Graph& graph() const { return graph_; }
+  // Its file is null if it is a graph that was made in memory.
+  const ModelSource& source() const { return source_; }
+  PackStore& packs() const { return *packs_; }
 
  private:
-  explicit Model(Graph graph) : graph_(std::move(graph)) {}
+  Model(Graph graph, ModelSource source, std::shared_ptr<PackStore> packs)
+      : graph_(std::move(graph)), source_(std::move(source)), packs_(std::move(packs)) {}
   Graph graph_;
+  ModelSource source_;
+  std::shared_ptr<PackStore> packs_;
 };
 
 }  // namespace sula

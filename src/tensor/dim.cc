@@ -170,6 +170,13 @@ struct DimOps {
 
   // a + factor * b.
   static Dim AddScaled(const Dim& a, const Dim& b, int64_t factor) {
+    if (a.is_const() && b.is_const()) {
+      int64_t sum;
+      if (__builtin_mul_overflow(b.value_, factor, &sum) ||
+          __builtin_add_overflow(sum, a.value_, &sum))
+        return Undefined();
+      return Dim(sum);
+    }
     if (IsUndefined(a) || IsUndefined(b)) return Undefined();
     Terms terms = TermsOf(a);
     for (Term term : TermsOf(b)) {
@@ -180,6 +187,10 @@ struct DimOps {
   }
 
   static Dim Multiply(const Dim& a, const Dim& b) {
+    if (a.is_const() && b.is_const()) {
+      int64_t product;
+      return __builtin_mul_overflow(a.value_, b.value_, &product) ? Undefined() : Dim(product);
+    }
     if (IsUndefined(a) || IsUndefined(b)) return Undefined();
     const Terms x = TermsOf(a), y = TermsOf(b);
     if (x.size() * y.size() > kMaxTerms) return Undefined();
@@ -293,6 +304,9 @@ struct DimOps {
 
   // Flattens, drops what another operand is known to beat, and nests anew in the order of texts.
   static Dim Extreme(AtomKind kind, const Dim& a, const Dim& b) {
+    if (a.is_const() && b.is_const())
+      return Dim(kind == AtomKind::kMin ? std::min(a.value_, b.value_)
+                                        : std::max(a.value_, b.value_));
     if (IsUndefined(a) || IsUndefined(b)) return Undefined();
     std::vector<Dim> all, kept;
     Operands(kind, a, &all);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <random>
 
 #include "backend/host.h"
@@ -99,6 +100,26 @@ void ExpectClose(const Tensor& got, const Tensor& want, const HarnessOptions& o,
   }
 }
 
+// Keeps the packs of one node and checks, whenever a recipe comes again, that it would give the
+// same bytes again: then it tells all that they depend on.
+class CheckingPacks : public PackSource {
+ public:
+  Pack Get(std::string_view recipe, size_t bytes, FunctionRef<void(std::byte*)> fill) override {
+    Pack fresh = Pack::Fresh(bytes, fill);
+    const auto [known, is_new] = packs_.emplace(recipe, fresh);
+    const Pack& pack = known->second;
+    if (!is_new) {
+      EXPECT_EQ(pack.bytes(), bytes) << "packs of the recipe '" << recipe << "' differ in size";
+      EXPECT_TRUE(pack.bytes() == bytes && std::memcmp(pack.data(), fresh.data(), bytes) == 0)
+          << "packs of the recipe '" << recipe << "' differ";
+    }
+    return fresh;
+  }
+
+ private:
+  std::map<std::string, Pack, std::less<>> packs_;
+};
+
 }  // namespace
 
 std::vector<std::string> CheckKernels(std::string_view text, const HarnessOptions& options) {
@@ -131,6 +152,7 @@ std::vector<std::string> CheckKernels(std::string_view text, const HarnessOption
       if (g.inputs()[i] == v) value = &feeds[i];
     values.push_back(value);
   }
+  CheckingPacks packs;
   for (const KernelEntry& entry : CpuKernels(*node.op)) {
     if (!options.only.empty() && entry.name != options.only) continue;
     bool used = false;
@@ -157,7 +179,7 @@ std::vector<std::string> CheckKernels(std::string_view text, const HarnessOption
         if (!follows) continue;
         describe([&](size_t i) { return FormOf(need_in[i], form); },
                  [&](size_t i) { return FormOf(need_out[i], form); });
-        const KernelRequest request{&node, in, out, constants, threads};
+        const KernelRequest request{&node, in, out, constants, threads, &packs};
         const std::string what = StrCat(entry.name, ", form ", static_cast<int>(form), ", ",
                                         threads, " threads, ", text.substr(0, 400));
         Result<std::unique_ptr<Kernel>> kernel = entry.create(request);

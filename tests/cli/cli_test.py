@@ -59,8 +59,9 @@ class Case(unittest.TestCase):
             f.write(data)
         return self.path(name)
 
-    def sula(self, *args, code=0, stdin=None):
-        p = subprocess.run([SULA, *args], capture_output=True, text=True, timeout=100, input=stdin)
+    def sula(self, *args, code=0, stdin=None, isa=None):
+        environment = {**os.environ, "SULA_ISA": isa} if isa else None
+        p = subprocess.run([SULA, *args], capture_output=True, text=True, timeout=100, input=stdin, env=environment)
         self.assertEqual(p.returncode, code, f"{args}\n{p.stdout}\n{p.stderr}")
         return p
 
@@ -479,6 +480,30 @@ class Bench(Case):
         model = self.write("m.onnx", identity_model("float32", ["N", 2]))
         self.fails("bench", model, says=["--input-shape"])
         self.sula("bench", model, "--input-shape", "3,2", "--seconds", "0.01")
+
+    def test_pack_cache(self):
+        weights = ow.floats("w", [64, 32], [i % 7 for i in range(64 * 32)])
+        source = self.write("m.onnx", ow.model([ow.node("MatMul", ["x", "w"], ["y"], "times")],
+                                               [ow.value("x", "float32", [3, 64])], [ow.value("y", "float32", [3, 32])], [weights]))
+        model, packs = self.path("m.sula"), self.path("packs") + "/"
+        self.sula("convert", source, "-o", model)
+        bench = lambda where, isa: json.loads(self.sula(
+            "bench", model, "--threads", "1", "--seconds", "0.01", "--pack-cache", where, "--json", isa=isa).stdout)["threads"][0]
+        # Every instruction set has a file of its own in a folder, and only its own will do by name.
+        for isa in ("scalar", "avx2", "avx512"):
+            bench(packs, isa)
+            self.assertIn("read from", bench(packs, isa)["pack_cache"])
+        self.assertIn("written to", bench(self.path("m.packs"), "scalar")["pack_cache"])
+        if len(os.listdir(packs)) > 1:
+            refused = self.sula("bench", model, "--pack-cache", self.path("m.packs"), code=1, isa="avx512")
+            self.assertIn("made for scalar on", refused.stderr)
+        plan = json.loads(self.sula("explain", model, "--threads", "1", "--pack-cache", packs, "--json").stdout)
+        self.assertGreater(plan["mapped_bytes"], 64 * 32 * 4)
+        self.assertIn("of them in the pack cache", self.sula("explain", model, "--threads", "1", "--pack-cache", packs).stdout)
+        turns = self.sula("bench", model, "--threads", "1", "--turns", "--pack-cache", packs, "--check-packs", stdin="0\n").stdout
+        self.assertIn("first_ms", turns)
+        self.fails("bench", source, "--pack-cache", packs, says=["convert it first"])
+        self.fails("bench", model, "--pack-cache", model, says=[model, "not a pack cache"])
 
     def test_turns(self):
         model = self.add_inputs()

@@ -163,7 +163,7 @@ constexpr std::string_view kLargeNet = R"(graph "g" {
 
 size_t PromisedBytes(const Session& session) {
   const PlanReport report = session.Report();
-  return report.total_bytes - report.borrowed_bytes;
+  return report.total_bytes - report.borrowed_bytes - report.mapped_bytes - report.shared_bytes;
 }
 
 TEST(HighWaterMark, OfTheHeapIsWhatThePlanSays) {

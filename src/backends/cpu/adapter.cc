@@ -36,7 +36,7 @@ Window WindowOf(const ConvGeometry& g) {
 }
 
 Machine MachineOf(const KernelRequest& request) {
-  return {BestTarget(), std::max(1, request.threads), CpuInfo::Get().l2_bytes};
+  return {BestTarget(), std::max(1, request.threads), CpuInfo::Get().l2_bytes, request.packs};
 }
 
 Verdict AcceptFloat(const KernelRequest& request) {

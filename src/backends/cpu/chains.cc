@@ -45,7 +45,7 @@ Verdict AcceptRole(const KernelRequest& request, Role role) {
 
 BandConv BandConvOf(const KernelRequest& request, Role role) {
   return {*ConvSpecOf(request), ConstantData(request, kW), ConstantData(request, kBias),
-          role == Role::kPlanar};
+          role == Role::kPlanar, request.packs};
 }
 
 // What running nodes together saves: their values are neither written nor read again by way of L3,

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/aligned_buffer.h"
+#include "runtime/packs.h"
 #include "runtime/prepare/block_plan.h"
 
 namespace sula {
@@ -74,8 +75,9 @@ class Fitter {
     if (step.kind != Step::Kind::kKernel) return StepMemory();
     const KernelRefusal key{step.node, step.scheme};
     if (const auto known = memory_.find(key); known != memory_.end()) return known->second;
+    SizedPacks packs;
     Result<std::unique_ptr<Kernel>> kernel =
-        MakeKernel(graph_.graph, schedule, step, options_);
+        MakeKernel(graph_.graph, schedule, step, options_, [&](NodeId) { return &packs; });
     if (!kernel) return Status(kernel.error()).AddContext(Describe(graph_.graph, step.node));
     const StepMemory memory = *kernel ? MemoryOf(**kernel, step, graph_.graph) : StepMemory();
     memory_.emplace(key, memory);

@@ -14,7 +14,7 @@ namespace sula {
 // instance Winograd where a GEMM has smaller weights, or where its workspace is the peak. A node's
 // last kernel that is not the fallback's stays: the fallback allocates as it runs. If nothing helps
 // any more, the result is the least found and still needs too much. Makes kernels to learn what
-// they need, one at a time, and drops them.
+// they need, without packing weights, one at a time, and drops them.
 // Errors: those of preparing a node.
 Result<std::set<KernelRefusal>> FitSchemes(const ConcreteGraph& graph,
                                            std::span<Backend* const> backends,

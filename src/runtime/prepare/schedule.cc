@@ -141,7 +141,8 @@ namespace {
 Result<std::unique_ptr<Kernel>> MakeChain(const Graph& graph, const Step& step,
                                           const ChainEntry& entry, std::vector<TensorDesc> inputs,
                                           std::vector<TensorDesc> outputs,
-                                          const SchemeOptions& options) {
+                                          const SchemeOptions& options,
+                                          FunctionRef<PackSource*(NodeId)> packs) {
   struct Ports {
     std::vector<TensorDesc> inputs, outputs;
     std::vector<const Tensor*> constants;
@@ -165,8 +166,8 @@ Result<std::unique_ptr<Kernel>> MakeChain(const Graph& graph, const Step& step,
     } else {
       p.outputs = std::move(outputs);
     }
-    requests.push_back(
-        {&node, p.inputs, p.outputs, p.constants, options.threads, options.max_error});
+    requests.push_back({&node, p.inputs, p.outputs, p.constants, options.threads, options.max_error,
+                        packs(nodes[n])});
   }
   return step.backend->CreateChain(entry, {requests});
 }
@@ -174,7 +175,8 @@ Result<std::unique_ptr<Kernel>> MakeChain(const Graph& graph, const Step& step,
 }  // namespace
 
 Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
-                                           const Step& step, const SchemeOptions& options) {
+                                           const Step& step, const SchemeOptions& options,
+                                           FunctionRef<PackSource*(NodeId)> packs) {
   const auto descs = [&](const std::vector<FormUse>& uses) {
     std::vector<TensorDesc> result;
     for (const FormUse& use : uses)
@@ -188,11 +190,12 @@ Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& s
   });
   if (nothing && !node.op->Has(kImpure)) return std::unique_ptr<Kernel>();
   if (const auto* chain = std::get_if<const ChainEntry*>(&step.scheme))
-    return MakeChain(graph, step, **chain, std::move(inputs), std::move(outputs), options);
+    return MakeChain(graph, step, **chain, std::move(inputs), std::move(outputs), options, packs);
   std::vector<const Tensor*> constants;
   for (ValueId v : node.inputs) constants.push_back(graph.Constant(v));
-  return step.backend->Create(*std::get<const KernelEntry*>(step.scheme),
-                              {&node, inputs, outputs, constants, options.threads, options.max_error});
+  return step.backend->Create(
+      *std::get<const KernelEntry*>(step.scheme),
+      {&node, inputs, outputs, constants, options.threads, options.max_error, packs(step.node)});
 }
 
 std::vector<size_t> StorageBytes(const Schedule& schedule) {

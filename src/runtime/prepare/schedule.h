@@ -149,9 +149,11 @@ void ReuseInPlace(Schedule& schedule);
 Result<Schedule> MakeSchedule(const ConcreteGraph& graph, std::span<Backend* const> backends,
                               const SchemeOptions& options);
 
-// The kernel of a step of kind kKernel, made ready; null if it would have nothing to write.
+// The kernel of a step of kind kKernel, made ready; null if it would have nothing to write. packs:
+// where the packed weights of each of its nodes come from; null: it makes its own.
 Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
-                                           const Step& step, const SchemeOptions& options);
+                                           const Step& step, const SchemeOptions& options,
+                                           FunctionRef<PackSource*(NodeId)> packs);
 
 // The size of each storage.
 std::vector<size_t> StorageBytes(const Schedule& schedule);

@@ -23,8 +23,15 @@ struct BandConv {
   ConvSpec spec;
   const float* weights = nullptr;
   const float* bias = nullptr;
-  bool planar = false;  // ConvPlanar instead of ConvGemm
+  bool planar = false;          // ConvPlanar instead of ConvGemm
+  PackSource* packs = nullptr;  // as in Machine, of this node
 };
+
+// The machine on which a convolution of a chain is made.
+inline Machine MachineFor(const BandConv& conv, Machine machine) {
+  machine.packs = conv.packs;
+  return machine;
+}
 
 // [convolution,] depthwise convolution [, pointwise convolution]; at least two of them.
 //

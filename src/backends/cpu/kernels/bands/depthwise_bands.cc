@@ -29,19 +29,22 @@ Result<DepthwiseBands> DepthwiseBands::Make(const std::optional<BandConv>& first
   r.depthwise_ = depthwise.spec;
   int64_t weights = 0;
   if (first && first->planar) {
-    ASSIGN_OR_RETURN(r.first_, ConvPlanar::Make(first->spec, first->weights, first->bias, machine));
+    ASSIGN_OR_RETURN(r.first_, ConvPlanar::Make(first->spec, first->weights, first->bias,
+                                                MachineFor(*first, machine)));
   } else if (first) {
-    ASSIGN_OR_RETURN(r.first_, ConvGemm::Make(first->spec, first->weights, first->bias, machine));
+    ASSIGN_OR_RETURN(r.first_, ConvGemm::Make(first->spec, first->weights, first->bias,
+                                              MachineFor(*first, machine)));
   }
   // One thread of the kernel at a time works on all columns of its rows.
-  Machine one_thread = machine;
+  Machine one_thread = MachineFor(depthwise, machine);
   one_thread.threads = 1;
   ASSIGN_OR_RETURN(r.middle_,
                    Depthwise::Make(depthwise.spec, depthwise.weights, depthwise.bias, one_thread));
   if (last) {
     ConvSpec spec = last->spec;
     spec.batch = 1;
-    ASSIGN_OR_RETURN(r.last_, ConvGemm::Make(spec, last->weights, last->bias, machine));
+    ASSIGN_OR_RETURN(r.last_,
+                     ConvGemm::Make(spec, last->weights, last->bias, MachineFor(*last, machine)));
     weights += WeightBytes(spec);
   }
   if (first) weights += WeightBytes(first->spec);

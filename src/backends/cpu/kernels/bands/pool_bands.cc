@@ -19,9 +19,11 @@ Result<PoolBands> PoolBands::Make(const BandConv& conv, const PoolCall& pool,
   r.machine_ = machine;
   r.conv_ = conv.spec, r.pool_ = pool;
   if (conv.planar) {
-    ASSIGN_OR_RETURN(r.first_, ConvPlanar::Make(conv.spec, conv.weights, conv.bias, machine));
+    ASSIGN_OR_RETURN(
+        r.first_, ConvPlanar::Make(conv.spec, conv.weights, conv.bias, MachineFor(conv, machine)));
   } else {
-    ASSIGN_OR_RETURN(r.first_, ConvGemm::Make(conv.spec, conv.weights, conv.bias, machine));
+    ASSIGN_OR_RETURN(r.first_,
+                     ConvGemm::Make(conv.spec, conv.weights, conv.bias, MachineFor(conv, machine)));
   }
   const Window& w = pool.window;
   r.pixel_stride_ = PackedRowStride(conv.spec.out_channels);

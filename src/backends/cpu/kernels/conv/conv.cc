@@ -60,23 +60,34 @@ WeightShape ConvWeightShape(int64_t in_channels, int64_t out_channels, int64_t g
 }
 
 PackedWeights PackConvWeights(int64_t in_channels, int64_t out_channels, int64_t groups,
-                              int64_t taps, const float* weights, const float* bias,
-                              const GemmKernels& kernels) {
+                              int64_t taps, FunctionRef<const float*()> weights, const float* bias,
+                              const Machine& machine, std::string_view part) {
+  const GemmKernels& kernels = GemmFor(machine.target);
+  const PanelOptions options{kernels.lanes, kernels.registers};
   const int64_t k = in_channels / groups, columns = out_channels / groups;
   const WeightShape shape = ConvWeightShape(in_channels, out_channels, groups, taps, kernels.lanes);
   const int64_t merge = groups / shape.groups;
   if (merge == 1) {
-    return PackWeights({weights, k * taps, 1, taps}, bias, shape, kernels.lanes, kernels.registers);
+    return PackArranged(
+        [&] {
+          return WeightView{weights(), k * taps, 1, taps};
+        },
+        bias, {out_channels, taps, k, groups}, options, machine, StrCat("conv ", part));
   }
   const int64_t merged_k = merge * k;
-  std::vector<float> w(static_cast<size_t>(out_channels * taps * merged_k));
-  for (int64_t m = 0; m < out_channels; ++m) {
-    float* to = w.data() + m * taps * merged_k + m / columns % merge * k;
-    for (int64_t c = 0; c < k; ++c)
-      for (int64_t t = 0; t < taps; ++t) to[t * merged_k + c] = weights[(m * k + c) * taps + t];
-  }
-  return PackWeights({w.data(), taps * merged_k, merged_k, 1}, bias, shape, kernels.lanes,
-                     kernels.registers);
+  std::vector<float> w;
+  const auto arrange = [&] {
+    const float* from = weights();
+    w.resize(static_cast<size_t>(out_channels * taps * merged_k));
+    for (int64_t m = 0; m < out_channels; ++m) {
+      float* to = w.data() + m * taps * merged_k + m / columns % merge * k;
+      for (int64_t c = 0; c < k; ++c)
+        for (int64_t t = 0; t < taps; ++t) to[t * merged_k + c] = from[(m * k + c) * taps + t];
+    }
+    return WeightView{w.data(), taps * merged_k, merged_k, 1};
+  };
+  return PackArranged(arrange, bias, {out_channels, taps, merged_k, groups / merge}, options,
+                      machine, StrCat("conv merged ", merge, " ", part));
 }
 
 ConvGemmPlan PlanConvGemm(const ConvSpec& spec, const Machine& machine) {
@@ -100,8 +111,9 @@ Result<ConvGemm> ConvGemm::Make(const ConvSpec& spec, const float* weights, cons
   const GemmKernels& kernels = GemmFor(machine.target);
   ConvGemm r;
   r.spec_ = spec, r.machine_ = machine;
-  r.weights_ = PackConvWeights(spec.in_channels, spec.out_channels, spec.groups, spec.window.taps(),
-                               weights, bias, kernels);
+  r.weights_ = PackConvWeights(
+      spec.in_channels, spec.out_channels, spec.groups, spec.window.taps(), [&] { return weights; },
+      bias, machine);
   r.zeros_ = AlignedBuffer(static_cast<size_t>(spec.in_channels) * sizeof(float));
   if (!r.weights_.data.data() || !r.weights_.bias.data() || !r.zeros_.data())
     return ResourceExhausted("no memory for the packed weights of a convolution");

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "backends/cpu/kernels/gemm/gemm.h"
+#include "backends/cpu/kernels/machine.h"
 #include "backends/cpu/kernels/window.h"
+#include "base/aligned_buffer.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
 
@@ -31,18 +33,12 @@ struct ConvArgs {
   void* workspace = nullptr;  // workspace_bytes(), 64-byte aligned
 };
 
-// How a kernel is made: instruction set, threads it will run on, size of the L2 cache.
-struct Machine {
-  Target target = Target::kScalar;
-  int threads = 1;
-  size_t l2_bytes = 512 << 10;
-};
-
 // Packs [out_channels][in_channels / groups][taps] and the bias ([out_channels] or null). Narrow
 // groups are merged, with zeros between, as far as that costs no FMAs; shape.groups tells.
+// `weights` is called, once, unless the packs are at hand; `part` as in PackWeights.
 PackedWeights PackConvWeights(int64_t in_channels, int64_t out_channels, int64_t groups,
-                              int64_t taps, const float* weights, const float* bias,
-                              const GemmKernels& kernels);
+                              int64_t taps, FunctionRef<const float*()> weights, const float* bias,
+                              const Machine& machine, std::string_view part = {});
 
 class ConvGemm {
  public:

@@ -20,7 +20,7 @@ Result<ConvPlanar> ConvPlanar::Make(const ConvSpec& spec, const float* weights, 
   // Every value of a window is a tap of its own with k = 1.
   const int64_t taps = spec.in_channels * w.taps();
   r.weights_ = PackWeights({weights, taps, 1, 0}, bias, {spec.out_channels, taps, 1, 1},
-                           kernels.lanes, kernels.registers);
+                           {kernels.lanes, kernels.registers}, machine);
   if (!r.weights_.data.data() || !r.weights_.bias.data())
     return ResourceExhausted("no memory for the packed weights of a convolution");
   r.band_rows_ = PlanarBandRows(spec, machine.threads);

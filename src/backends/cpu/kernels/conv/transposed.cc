@@ -30,18 +30,27 @@ Result<ConvTransposed> ConvTransposed::Make(const ConvSpec& spec, const float* w
     }
     if (p.count[0] * p.count[1] * p.count[2] == 0) continue;
     // The phase's taps as the weights of an ordinary convolution. None: only the bias is left.
-    std::vector<float> own;
-    for (int64_t m = 0; m < spec.out_channels; ++m)
-      for (int64_t c = 0; c < k; ++c)
-        for (int64_t tz : taps[0])
-          for (int64_t ty : taps[1])
-            for (int64_t tx : taps[2]) {
-              const int64_t tap = (tz * w.kernel[1] + ty) * w.kernel[2] + tx;
-              own.push_back(weights[((m / n * k + c) * n + m % n) * w.taps() + tap]);
-            }
     const auto num_taps = static_cast<int64_t>(taps[0].size() * taps[1].size() * taps[2].size());
+    std::vector<float> own;
+    std::string part = "phase";
+    for (const std::vector<int64_t>& axis : taps) {
+      part += " of";
+      for (int64_t tap : axis) part += StrCat(" ", tap);
+    }
+    const auto phase_weights = [&] {
+      own.reserve(static_cast<size_t>(spec.out_channels * k * num_taps));
+      for (int64_t m = 0; m < spec.out_channels; ++m)
+        for (int64_t c = 0; c < k; ++c)
+          for (int64_t tz : taps[0])
+            for (int64_t ty : taps[1])
+              for (int64_t tx : taps[2]) {
+                const int64_t tap = (tz * w.kernel[1] + ty) * w.kernel[2] + tx;
+                own.push_back(weights[((m / n * k + c) * n + m % n) * w.taps() + tap]);
+              }
+      return static_cast<const float*>(own.data());
+    };
     p.weights = PackConvWeights(spec.in_channels, spec.out_channels, spec.groups, num_taps,
-                                own.data(), bias, kernels);
+                                phase_weights, bias, machine, part);
     if (!p.weights.data.data() || !p.weights.bias.data())
       return ResourceExhausted("no memory for the packed weights of a transposed convolution");
     const int64_t rows = spec.batch * p.count[0] * p.count[1] * p.count[2];

@@ -50,14 +50,16 @@ Result<Depthwise> Depthwise::Make(const ConvSpec& spec, const float* weights, co
   const int64_t groups = (channels + kDepthwiseGroup - 1) / kDepthwiseGroup;
   Depthwise r;
   r.spec_ = spec, r.machine_ = machine;
-  r.weights_ = AlignedBuffer(static_cast<size_t>(groups * kDepthwiseGroup * taps) * sizeof(float));
-  r.bias_ = AlignedBuffer(static_cast<size_t>(groups * kDepthwiseGroup) * sizeof(float));
+  r.weights_ = MakePack<float>(machine.packs, StrCat("depthwise ", channels, " ", taps, " ", lanes),
+                               groups * kDepthwiseGroup * taps, [&](float* to) {
+                                 for (int64_t c = 0; c < channels; ++c)
+                                   for (int64_t t = 0; t < taps; ++t)
+                                     to[(c / lanes * taps + t) * lanes + c % lanes] =
+                                         weights[c * taps + t];
+                               });
+  r.bias_ = PackBias(bias, channels, groups * kDepthwiseGroup, machine);
   if (!r.weights_.data() || !r.bias_.data())
     return ResourceExhausted("no memory for the packed weights of a depthwise convolution");
-  for (int64_t c = 0; c < channels; ++c)
-    for (int64_t t = 0; t < taps; ++t)
-      r.weights_.as<float>()[(c / lanes * taps + t) * lanes + c % lanes] = weights[c * taps + t];
-  if (bias) std::memcpy(r.bias_.data(), bias, static_cast<size_t>(channels) * sizeof(float));
 
   const DepthwiseBlocks blocks = CutDepthwise(spec, machine.threads);
   r.rows_ = blocks.rows, r.columns_ = blocks.columns;

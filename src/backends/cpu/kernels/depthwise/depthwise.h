@@ -68,10 +68,9 @@ class Depthwise {
   size_t ring_floats() const;
 
  private:
-
   ConvSpec spec_;
   Machine machine_;
-  AlignedBuffer weights_, bias_;
+  Pack weights_, bias_;
   int64_t rows_ = 0, columns_ = 0;  // of a block
 };
 

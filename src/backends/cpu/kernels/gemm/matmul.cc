@@ -1,6 +1,7 @@
 #include "backends/cpu/kernels/gemm/matmul.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace sula::cpu {
@@ -51,17 +52,23 @@ Result<MatMul> MatMul::Make(const MatMulSpec& spec, const float* b, const float*
   // Panels of every matrix begin on a cache line.
   r.packed_floats_ = static_cast<int64_t>(
       AlignUp(static_cast<size_t>(PackedFloats(r.panels_, r.shape_, kernels.lanes)), 16));
-  r.bias_ = AlignedBuffer(static_cast<size_t>(BiasFloats(r.panels_, kernels.lanes)) * 4);
+  r.bias_ = PackBias(bias, spec.n, BiasFloats(r.panels_, kernels.lanes), machine);
   if (!r.bias_.data()) return ResourceExhausted("no memory for the bias of a matrix product");
-  if (bias) std::memcpy(r.bias_.data(), bias, static_cast<size_t>(spec.n) * sizeof(float));
   if (b) {
-    r.packed_ = AlignedBuffer(static_cast<size_t>(r.packed_floats_ * spec.b_count) * 4);
+    const std::string recipe =
+        StrCat("matmul ", spec.b_count, " ", spec.n, " ", spec.k, " ", spec.trans_b, " ",
+               std::bit_cast<uint32_t>(spec.alpha), " ", kernels.lanes, " ", kernels.registers);
+    const auto panels = static_cast<int64_t>(r.panels_.size());
+    r.packed_ =
+        MakePack<float>(machine.packs, recipe, r.packed_floats_ * spec.b_count, [&](float* to) {
+          Parallel(machine.threads).For(spec.b_count * panels, [&](int64_t task, int) {
+            const int64_t i = task / panels;
+            PackPanel(r.View(b, i), r.panels_[static_cast<size_t>(task % panels)], r.shape_,
+                      kernels.lanes, spec.alpha, to + i * r.packed_floats_);
+          });
+        });
     if (!r.packed_.data())
       return ResourceExhausted("no memory for the packed operand of a matrix product");
-    for (int64_t i = 0; i < spec.b_count; ++i)
-      for (const Panel& panel : r.panels_)
-        PackPanel(r.View(b, i), panel, r.shape_, kernels.lanes, spec.alpha,
-                  r.packed_.as<float>() + i * r.packed_floats_);
   }
   const MatMulPlan plan = PlanMatMul(spec, machine);
   r.products_ = plan.products, r.rows_ = plan.rows, r.blocks_ = plan.blocks;

@@ -53,8 +53,8 @@ class MatMul {
   WeightShape shape_;
   std::vector<Panel> panels_;        // of one matrix of b
   int64_t packed_floats_ = 0;        // of one matrix of b
-  AlignedBuffer packed_;             // constant b: all its matrices
-  AlignedBuffer bias_;               // constant bias, or zeros
+  Pack packed_;                      // constant b: all its matrices
+  Pack bias_;                        // constant bias, or zeros
   GemmBlocks blocks_;                // of one product
   int64_t products_ = 0, rows_ = 0;  // batches that share one b and follow each other are one
   int64_t row_stride_ = 0;           // see RowsCollide

@@ -1,7 +1,12 @@
 #include "backends/cpu/kernels/gemm/panels.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+
+#include "backends/cpu/kernels/copy/strided_copy.h"
+#include "base/status.h"
+#include "base/thread_pool.h"
 
 namespace sula::cpu {
 
@@ -42,33 +47,54 @@ int64_t BiasFloats(const std::vector<Panel>& panels, int lanes) {
 void PackPanel(const WeightView& w, const Panel& panel, const WeightShape& shape, int lanes,
                float scale, float* packed) {
   const int64_t width = panel.vectors * lanes, valid = panel.columns;
-  float* out = packed + panel.offset;
-  for (int64_t tap = 0; tap < shape.taps; ++tap) {
-    const float* from = w.data + panel.column * w.column_stride + tap * w.tap_stride;
-    for (int64_t q = 0; q < shape.k; ++q, from += w.k_stride, out += width) {
-      if (w.column_stride == 1 && scale == 1) {
-        std::memcpy(out, from, static_cast<size_t>(valid) * sizeof(float));
-      } else {
-        for (int64_t i = 0; i < valid; ++i) out[i] = from[i * w.column_stride] * scale;
-      }
-      std::fill(out + valid, out + width, 0.f);
-    }
-  }
+  const int64_t rows = shape.taps * shape.k;
+  float* const out = packed + panel.offset;
+  CopyRegion region;
+  region.AddAxis(shape.taps, {shape.k * width, w.tap_stride});
+  region.AddAxis(shape.k, {width, w.k_stride});
+  region.AddAxis(valid, {1, w.column_stride});
+  RunCopy(Simplify(region), w.data + panel.column * w.column_stride, out, sizeof(float),
+          Parallel(1));
+  if (scale != 1)
+    for (int64_t q = 0; q < rows; ++q)
+      for (int64_t i = 0; i < valid; ++i) out[q * width + i] *= scale;
+  if (valid < width)
+    for (int64_t q = 0; q < rows; ++q) std::fill_n(out + q * width + valid, width - valid, 0.f);
+}
+
+Pack PackBias(const float* bias, int64_t n, int64_t floats, const Machine& machine) {
+  return MakePack<float>(machine.packs, StrCat("bias ", n, " ", floats), floats, [&](float* to) {
+    if (bias) std::memcpy(to, bias, static_cast<size_t>(n) * sizeof(float));
+  });
+}
+
+PackedWeights PackArranged(FunctionRef<WeightView()> arrange, const float* bias,
+                           const WeightShape& shape, const PanelOptions& options,
+                           const Machine& machine, std::string_view part) {
+  PackedWeights p;
+  p.shape = shape;
+  p.panels = SplitColumns(shape, options.lanes, options.registers);
+  // At least one float, so that a null pointer always means a lack of memory.
+  const int64_t floats = std::max<int64_t>(1, PackedFloats(p.panels, shape, options.lanes));
+  const std::string recipe = StrCat("panels ", shape.n, " ", shape.taps, " ", shape.k, " ",
+                                    shape.groups, " ", options.lanes, " ", options.registers, " ",
+                                    std::bit_cast<uint32_t>(options.scale), " ", part);
+  p.data = MakePack<float>(machine.packs, recipe, floats, [&](float* to) {
+    const WeightView w = arrange();
+    Parallel(machine.threads).For(static_cast<int64_t>(p.panels.size()), [&](int64_t i, int) {
+      PackPanel(w, p.panels[static_cast<size_t>(i)], shape, options.lanes, options.scale, to);
+    });
+  });
+  p.bias = PackBias(bias, shape.n, BiasFloats(p.panels, options.lanes), machine);
+  return p;
 }
 
 PackedWeights PackWeights(const WeightView& w, const float* bias, const WeightShape& shape,
-                          int lanes, int registers, float scale) {
-  PackedWeights p;
-  p.shape = shape;
-  p.panels = SplitColumns(shape, lanes, registers);
-  // At least one float, so that a null pointer always means a lack of memory.
-  const int64_t floats = std::max<int64_t>(1, PackedFloats(p.panels, shape, lanes));
-  p.data = AlignedBuffer(static_cast<size_t>(floats) * sizeof(float));
-  p.bias = AlignedBuffer(static_cast<size_t>(BiasFloats(p.panels, lanes)) * 4);
-  if (!p.data.data() || !p.bias.data()) return p;
-  for (const Panel& panel : p.panels) PackPanel(w, panel, shape, lanes, scale, p.data.as<float>());
-  if (bias) std::memcpy(p.bias.data(), bias, static_cast<size_t>(shape.n) * sizeof(float));
-  return p;
+                          const PanelOptions& options, const Machine& machine,
+                          std::string_view part) {
+  const std::string strided =
+      StrCat(w.column_stride, " ", w.tap_stride, " ", w.k_stride, " ", part);
+  return PackArranged([&] { return w; }, bias, shape, options, machine, strided);
 }
 
 }  // namespace sula::cpu

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
-#include "base/aligned_buffer.h"
+#include "backends/cpu/kernels/machine.h"
+#include "base/pack.h"
 
 namespace sula::cpu {
 
@@ -39,12 +41,11 @@ struct WeightView {
   int64_t column_stride = 0, tap_stride = 0, k_stride = 0;
 };
 
-// Packed weights with their own memory.
 struct PackedWeights {
   WeightShape shape;
   std::vector<Panel> panels;
-  AlignedBuffer data;  // all panels
-  AlignedBuffer bias;  // n values, zeros behind them as far as a panel may read
+  Pack data;  // all panels
+  Pack bias;  // n values, zeros behind them as far as a panel may read
 
   size_t bytes() const { return data.bytes() + bias.bytes(); }
 };
@@ -57,8 +58,25 @@ int64_t BiasFloats(const std::vector<Panel>& panels, int lanes);
 void PackPanel(const WeightView& w, const Panel& panel, const WeightShape& shape, int lanes,
                float scale, float* packed);
 
-// Packs everything; `bias` may be null (zeros). data.data() is null if memory is short.
+// How the panels of one matrix are cut and scaled.
+struct PanelOptions {
+  int lanes = 1, registers = 16;
+  float scale = 1;
+};
+// Packs everything; `bias` may be null (zeros). `part`: which part or arrangement of the node's
+// constants `w` and `bias` are, as a PackSource has to know it; empty for the constants as they
+// are. data.data() or bias.data() is null if memory is short.
 PackedWeights PackWeights(const WeightView& w, const float* bias, const WeightShape& shape,
-                          int lanes, int registers, float scale = 1);
+                          const PanelOptions& options, const Machine& machine,
+                          std::string_view part = {});
+
+// The same for weights that have to be arranged first: `arrange` makes the view, and is not called
+// where the packs are at hand. What it returns must stay valid until the call returns.
+PackedWeights PackArranged(FunctionRef<WeightView()> arrange, const float* bias,
+                           const WeightShape& shape, const PanelOptions& options,
+                           const Machine& machine, std::string_view part);
+
+// A bias of n values (null: zeros) with zeros behind, as far as the panels may read.
+Pack PackBias(const float* bias, int64_t n, int64_t floats, const Machine& machine);
 
 }  // namespace sula::cpu

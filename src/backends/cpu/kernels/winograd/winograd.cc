@@ -46,20 +46,24 @@ Result<Winograd> Winograd::Make(const ConvSpec& spec, const WinogradForm& form, 
   r.panels_ = SplitColumns(shape, kernels.lanes, kernels.registers);
   r.filter_floats_ = static_cast<int64_t>(
       AlignUp(static_cast<size_t>(PackedFloats(r.panels_, shape, kernels.lanes)), 16));
-  r.filters_ = AlignedBuffer(static_cast<size_t>(r.filter_floats_ * form.positions()) * 4);
-  r.bias_ = AlignedBuffer(static_cast<size_t>(n + kernels.lanes) * 4);
+  auto axis = [](const WinogradAxis& a) {
+    return StrCat(a.n, " ", a.r, " ", a.stride, " ", a.shift, " ", int{a.transposed}, " ");
+  };
+  const std::string recipe = StrCat("winograd ", axis(form.rows), axis(form.columns), n, " ", k,
+                                    " ", kernels.lanes, " ", kernels.registers);
+  r.filters_ = MakePack<float>(machine.packs, recipe, r.filter_floats_ * form.positions(),
+                               [&](float* to) { r.PackFilters(weights, to); });
+  r.bias_ = PackBias(bias, n, n + kernels.lanes, machine);
   // Zeros stand for pixels outside and for the bias of the products.
   r.zeros_ = AlignedBuffer(static_cast<size_t>(std::max(k, BiasFloats(r.panels_, kernels.lanes))) *
                            sizeof(float));
   if (!r.filters_.data() || !r.bias_.data() || !r.zeros_.data())
     return ResourceExhausted("no memory for the transformed weights of a convolution");
-  r.PackFilters(weights);
-  if (bias) std::memcpy(r.bias_.data(), bias, static_cast<size_t>(n) * sizeof(float));
   r.ChooseBlocks();
   return r;
 }
 
-void Winograd::PackFilters(const float* weights) {
+void Winograd::PackFilters(const float* weights, float* to) const {
   const GemmKernels& kernels = GemmFor(machine_.target);
   const WinogradMatrices rows = MatricesOf(form_.rows), columns = MatricesOf(form_.columns);
   const int64_t k = spec_.in_channels, taps = spec_.window.taps();
@@ -76,7 +80,7 @@ void Winograd::PackFilters(const float* weights) {
     pass.weights = weights + panel.column * pass.column_stride;
     pass.num_columns = panel.columns, pass.width = panel.vectors * kernels.lanes;
     pass.k_begin = task % steps * kStep, pass.k_end = std::min(k, pass.k_begin + kStep);
-    pass.to = filters_.as<float>() + panel.offset + pass.k_begin * pass.width;
+    pass.to = to + panel.offset + pass.k_begin * pass.width;
     pass.to_position = filter_floats_;
     WinogradFor(machine_.target).filters(pass);
   });

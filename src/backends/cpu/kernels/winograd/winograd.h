@@ -21,7 +21,7 @@ class Winograd {
   void Run(const ConvArgs& args, const Parallel& parallel) const;
 
  private:
-  void PackFilters(const float* weights);
+  void PackFilters(const float* weights, float* to) const;
   void ChooseBlocks();
   void Multiply(const WinogradCall& call, int64_t tiles, int position) const;
   size_t scratch_floats() const;
@@ -32,8 +32,9 @@ class Winograd {
   int64_t depth_ = 0;
   std::vector<Panel> panels_;  // of one position
   int64_t filter_floats_ = 0;  // of one position
-  AlignedBuffer filters_;      // all positions
-  AlignedBuffer bias_, zeros_;
+  Pack filters_;               // all positions
+  Pack bias_;
+  AlignedBuffer zeros_;
   int64_t tile_rows_ = 0, tile_columns_ = 0, tiles_ = 0;
   int64_t block_tiles_ = 0;  // whose transformed data stay in L2 at a time
   bool shared_ = false;      // threads share each block, instead of taking blocks of their own
