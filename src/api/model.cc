@@ -45,7 +45,7 @@ Result<std::shared_ptr<const Model>> LoadModel(const std::string& path,
                                                const LoadOptions& options) {
   ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
   ASSIGN_OR_RETURN(Graph graph, ReadModelFile(file, AllOps(), options.check_hash));
-  ASSIGN_OR_RETURN(const uint64_t hash, ContentHash(file->bytes()));
+  ASSIGN_OR_RETURN(const uint64_t hash, StoredHash(file->bytes()));
   return Model::FromGraph(std::move(graph), {std::move(file), hash});
 }
 

@@ -38,7 +38,7 @@ Result<FileHeader> ParseHeader(std::span<const std::byte> file) {
   return h;
 }
 
-Result<uint64_t> ContentHash(std::span<const std::byte> file) {
+Result<uint64_t> StoredHash(std::span<const std::byte> file) {
   ASSIGN_OR_RETURN(const FileHeader header, ParseHeader(file));
   return header.hash;
 }

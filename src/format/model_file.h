@@ -19,8 +19,10 @@ Status WriteModelFile(const Graph& graph, const std::string& path);
 Result<Graph> ReadModelFile(std::shared_ptr<const MappedFile> file, Catalogue catalogue,
                             bool check_hash = false);
 
-// The content hash that a .sula file states. Errors: not a .sula file, or cut short.
-Result<uint64_t> ContentHash(std::span<const std::byte> file);
+// The content hash of graph and constants: the one WriteModelFile would store.
+Result<uint64_t> HashGraph(const Graph& graph);
+// The hash that the header of a .sula file tells. Errors: as of a damaged header.
+Result<uint64_t> StoredHash(std::span<const std::byte> file);
 
 // True if the bytes begin like a .sula file.
 bool LooksLikeModelFile(std::span<const std::byte> bytes);

@@ -65,6 +65,11 @@ class GraphWriter {
     return fb::CreateModel(fbb, root, fbb.CreateVector(tensors_));
   }
 
+  // The graph's part of the file, once `fbb` is finished.
+  std::span<const std::byte> graph_bytes() const {
+    return std::as_bytes(std::span(fbb.GetBufferPointer(), fbb.GetSize()));
+  }
+
   FlatBufferBuilder fbb;
   BlobWriter blob;
 
@@ -197,38 +202,49 @@ Result<Offset<fb::Graph>> GraphWriter::WriteGraph(const Graph& graph, int depth)
                          Texts(graph.captures));
 }
 
-}  // namespace
-
-Status WriteModelFile(const Graph& graph, const std::string& path) {
+// Writes the graph into memory and fills the header, hash included.
+Status WriteParts(const Graph& graph, GraphWriter& writer, FileHeader& header) {
   RETURN_IF_ERROR(Verify(graph));
-  GraphWriter writer;
   ASSIGN_OR_RETURN(Offset<fb::Model> root, writer.Write(graph));
   writer.fbb.Finish(root);
-
-  std::span<const std::byte> graph_bytes =
-      std::as_bytes(std::span(writer.fbb.GetBufferPointer(), writer.fbb.GetSize()));
-  FileHeader header = {.magic = kMagic,
-                       .version = kFormatVersion,
-                       .header_bytes = sizeof(FileHeader),
-                       .graph_offset = sizeof(FileHeader),
-                       .graph_bytes = graph_bytes.size(),
-                       .blob_offset = 0,
-                       .blob_bytes = writer.blob.bytes(),
-                       .hash = 0};
-  uint64_t graph_end = header.graph_offset + header.graph_bytes;
+  const std::span<const std::byte> graph_bytes = writer.graph_bytes();
+  header = {.magic = kMagic,
+            .version = kFormatVersion,
+            .header_bytes = sizeof(FileHeader),
+            .graph_offset = sizeof(FileHeader),
+            .graph_bytes = graph_bytes.size(),
+            .blob_offset = 0,
+            .blob_bytes = writer.blob.bytes(),
+            .hash = 0};
+  const uint64_t graph_end = header.graph_offset + header.graph_bytes;
   header.blob_offset = (graph_end + kPage - 1) / kPage * kPage;
-  std::vector<std::span<const std::byte>> pieces = writer.blob.Pieces();
   Xxh64 hash;
   hash.Update(std::as_bytes(std::span(&header, 1)));
   hash.Update(graph_bytes);
-  for (std::span<const std::byte> piece : pieces) hash.Update(piece);
+  for (std::span<const std::byte> piece : writer.blob.Pieces()) hash.Update(piece);
   header.hash = hash.Digest();
+  return {};
+}
 
-  std::vector<std::byte> gap(header.blob_offset - graph_end);
+}  // namespace
+
+Status WriteModelFile(const Graph& graph, const std::string& path) {
+  GraphWriter writer;
+  FileHeader header;
+  RETURN_IF_ERROR(WriteParts(graph, writer, header));
+  const std::vector<std::byte> gap(header.blob_offset - header.graph_offset - header.graph_bytes);
   std::vector<std::span<const std::byte>> parts = {std::as_bytes(std::span(&header, 1)),
-                                                   graph_bytes, gap};
+                                                   writer.graph_bytes(), gap};
+  const std::vector<std::span<const std::byte>> pieces = writer.blob.Pieces();
   parts.insert(parts.end(), pieces.begin(), pieces.end());
   return WriteFileAtomically(path, parts);
+}
+
+Result<uint64_t> HashGraph(const Graph& graph) {
+  GraphWriter writer;
+  FileHeader header;
+  RETURN_IF_ERROR(WriteParts(graph, writer, header));
+  return header.hash;
 }
 
 }  // namespace sula

@@ -1,3 +1,4 @@
+#include "format/model_file.h"
 #include "runtime/session.h"
 
 namespace sula {
@@ -19,6 +20,15 @@ Result<std::shared_ptr<const Model>> Model::WithOutputs(
   }
   RETURN_IF_ERROR(Verify(graph));
   return std::shared_ptr<const Model>(new Model(std::move(graph), source_, packs_));
+}
+
+Result<uint64_t> Model::ContentHash() const {
+  if (source_.file) return source_.hash;
+  const std::lock_guard lock(mutex_);
+  if (!hash_) {
+    ASSIGN_OR_RETURN(hash_, HashGraph(graph_));
+  }
+  return *hash_;
 }
 
 }  // namespace sula

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
+#include <optional>
 
 #include "backend/backend.h"
 #include "base/mapped_file.h"
@@ -28,6 +30,9 @@ class Model {
   // Its file is null if it is a graph that was made in memory.
   const ModelSource& source() const { return source_; }
   PackStore& packs() const { return *packs_; }
+  // Of the file or, equally, of the file that would be written of a graph made in memory: computed
+  // on first use then, which reads all constants.
+  Result<uint64_t> ContentHash() const;
 
  private:
   Model(Graph graph, ModelSource source, std::shared_ptr<PackStore> packs)
@@ -35,6 +40,8 @@ class Model {
   Graph graph_;
   ModelSource source_;
   std::shared_ptr<PackStore> packs_;
+  mutable std::mutex mutex_;
+  mutable std::optional<uint64_t> hash_;  // under mutex_; of a graph without file
 };
 
 }  // namespace sula

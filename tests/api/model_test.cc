@@ -10,6 +10,7 @@
 #include "format/model_file.h"
 #include "ir/text.h"
 #include "ops/catalogue.h"
+#include "runtime/session.h"
 #include "sula/session.h"
 
 namespace sula {
@@ -47,6 +48,17 @@ constexpr std::string_view kNet = R"(graph "net" {
   %c = Add(%b, %b) "twice"
   output %c
 })";
+
+TEST_F(ApiModel, ContentHashIsThatOfTheFile) {
+  const auto file = Load(kNet);
+  const auto memory = Model::FromGraph(*ParseGraph(kNet, AllOps()));
+  ASSERT_TRUE(memory);
+  EXPECT_EQ(*file->ContentHash(), *(*memory)->ContentHash());
+  std::string other(kNet);
+  other.replace(other.find("random(1)"), 9, "random(2)");
+  EXPECT_NE(*(*Model::FromGraph(*ParseGraph(other, AllOps())))->ContentHash(),
+            *file->ContentHash());
+}
 
 TEST_F(ApiModel, InspectCountsOperatorsParametersAndWork) {
   auto model = Load(kNet);
