@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "profile.h"
 #include "report_json.h"
+#include "schemes.h"
 #include "timing.h"
 #include "trace.h"
 #include "workload.h"
@@ -21,6 +22,7 @@ struct Options {
   std::string model, threads, input, output, trace;
   std::vector<std::string> input_shapes;
   SessionFlags session;
+  SchemeFlags schemes;
   double seconds = 2;
   bool profile = false, turns = false, json = false;
 };
@@ -42,6 +44,7 @@ struct Row {
   double prepare = 0, first = 0, min = 0, median = 0, p95 = 0, cpu = 0, gflops = 0;
   size_t runs = 0;
   std::string pack_cache;  // what became of it
+  std::string tune;        // what tuning did
   std::optional<Profile> profile;
   MachineSpeed machine;  // with a profile
 };
@@ -56,17 +59,23 @@ Result<Workload> Open(const Options& o, Progress& progress) {
   return OpenWorkload(o.model, {.input = o.input, .input_shapes = o.input_shapes}, progress);
 }
 
-Result<std::unique_ptr<Session>> OpenWith(const Options& o, const Workload& w, int threads) {
+Result<std::unique_ptr<Session>> OpenWith(const Options& o, const Workload& w, int threads,
+                                          Progress& progress) {
   Result<SessionOptions> options = ToSessionOptions(o.session);
   if (!options) return options.error();
   options->threads = threads;
-  return OpenSession(w, *options);
+  if (Status s = SetSchemes(o.schemes, *options); !s.ok()) return s;
+  options->on_tune = [&](const TuneProgress& at) { ShowTuning(at, o.schemes.tune, progress); };
+  auto session = OpenSession(w, *options);
+  if (!session) return session;
+  if (Status s = SaveSchemes(o.schemes, **session); !s.ok()) return s;
+  return session;
 }
 
-Result<Row> Measure(const Options& o, const Workload& w, int threads) {
+Result<Row> Measure(const Options& o, const Workload& w, int threads, Progress& progress) {
   Row row;
   Stopwatch watch;
-  auto session = OpenWith(o, w, threads);
+  auto session = OpenWith(o, w, threads, progress);
   if (!session) return session.error();
   row.prepare = watch.Lap();
   if (Status s = (*session)->Run(); !s.ok()) return s;
@@ -88,6 +97,7 @@ Result<Row> Measure(const Options& o, const Workload& w, int threads) {
   const PlanReport report = (*session)->Report();
   row.threads = report.threads;
   row.pack_cache = report.pack_cache;
+  row.tune = TuneText(report.tune);
   if (o.profile) {
     Result<Profile> profile =
         ProfileRuns(**session, std::min(o.seconds, 1.0), kMostProfiledRuns, kTracedRuns);
@@ -158,10 +168,12 @@ void Print(const std::vector<Row>& rows, const Options& o, const Workload& w) {
                fmt::format("{:.1f}", r.gflops), fmt::format("{}", r.runs),
                FormatMilliseconds(r.prepare), FormatMilliseconds(r.first)});
   table.Print();
-  for (const Row& r : rows)
+  for (const Row& r : rows) {
     if (!r.pack_cache.empty())
       fmt::print("  {} thread{}: packed weights {}\n", r.threads, r.threads == 1 ? "" : "s",
                  r.pack_cache);
+    if (!r.tune.empty()) fmt::print("  {}\n", r.tune);
+  }
   fmt::print("  peak memory of the process {:.1f} MiB\n", PeakMegabytes());
   if (o.profile)
     for (const Row& r : rows) PrintProfile(*r.profile, r.machine);
@@ -174,7 +186,7 @@ Status RunTurns(const Options& o, const std::vector<int>& threads) {
   Result<Workload> w = Open(o, progress);
   if (!w) return w.error();
   Stopwatch watch;
-  auto session = OpenWith(o, *w, threads[0]);
+  auto session = OpenWith(o, *w, threads[0], progress);
   if (!session) return session.error();
   double load = w->load_seconds + watch.Lap();
   if (Status s = (*session)->Run(); !s.ok()) return s;
@@ -194,6 +206,10 @@ Status Run(const Options& o) {
   if (o.turns) return RunTurns(o, threads);
   if (!o.trace.empty() && threads.size() != 1)
     return Status(Code::kInvalidArgument, "--trace needs one number of threads");
+  if (!(o.schemes.save + o.schemes.schemes).empty() && threads.size() != 1)
+    return Status(Code::kInvalidArgument,
+                  "--schemes and --save-schemes need one number of threads: a scheme lock is for "
+                  "one");
   std::vector<Row> rows;
   Result<Workload> w = Status(Code::kInternal, "");
   {
@@ -202,7 +218,7 @@ Status Run(const Options& o) {
     if (!w) return w.error();
     for (int t : threads) {
       progress.Update(fmt::format("measuring, {} thread{}", t, t == 1 ? "" : "s"));
-      Result<Row> row = Measure(o, *w, t);
+      Result<Row> row = Measure(o, *w, t, progress);
       if (!row) return row.error();
       rows.push_back(std::move(row).value());
     }
@@ -233,6 +249,7 @@ void AddBench(CLI::App& app, int& exit_code) {
       ->type_name("DIR");
   AddInputShapes(c, o.input_shapes);
   AddSessionFlags(c, o.session, false);
+  AddSchemeFlags(c, o.schemes);
   auto* profile =
       c.add_flag("--profile", o.profile,
                  "Also the time of every operator and the slowest nodes, with rates and "

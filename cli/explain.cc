@@ -5,8 +5,10 @@
 
 #include "commands.h"
 #include "explain_page.h"
+#include "node_figures.h"
 #include "pages.h"
 #include "report_json.h"
+#include "schemes.h"
 #include "workload.h"
 
 namespace sula::cli {
@@ -18,6 +20,7 @@ struct Options {
   std::string model, html, input;
   std::vector<std::string> input_shapes;
   SessionFlags session;
+  SchemeFlags schemes;
   int runs = 20;
   bool json = false, brief = false;
 };
@@ -28,37 +31,72 @@ std::string Join(const std::vector<std::string>& parts, std::string_view separat
   return text;
 }
 
+// How a candidate came off against the chosen one: "chosen", "1.3 x the time", "refused: ...".
+// Times are of kernels with the layout copies that they would need.
+std::string Verdict(const CandidateReport& c, const NodeReport& n, const CandidateReport* chosen) {
+  if (!c.refused.empty()) return "refused: " + c.refused;
+  std::string verdict;
+  if (&c == chosen) {
+    verdict = n.locked ? "locked" : "chosen";
+  } else if (chosen && chosen->seconds > 0 && c.nodes == chosen->nodes) {
+    const double ratio = c.seconds / chosen->seconds;
+    verdict = fmt::format("{:.{}f} x the time", ratio, ratio < 10 ? 2 : 0);
+  }
+  if (c.nodes > 1)
+    verdict += fmt::format("{}{} nodes in {}, apart {}", verdict.empty() ? "" : ", ", c.nodes,
+                           FormatSeconds(c.seconds), FormatSeconds(c.seconds_apart));
+  return verdict;
+}
+
 // One line for each command, and under it, with `candidates`, one for each kernel that was
 // considered.
-void PrintCommands(const PlanReport& report, bool candidates) {
+void PrintCommands(const PlanReport& report, const MachineSpeed& machine, bool candidates) {
   double total = 0;
-  for (const NodeReport& n : report.nodes) total += n.seconds;
-  Table table({{"#", Align::kRight},
-               {"node", Align::kLeft, 36},
-               {"operator"},
-               {"output", Align::kLeft, 44},
-               {"kernel", Align::kLeft, 60},
-               {"estimate", Align::kRight},
-               {"share", Align::kRight}});
+  bool tuned = false;
+  for (const NodeReport& n : report.nodes) {
+    total += BestGuess(n);
+    for (const CandidateReport& c : n.candidates) tuned |= c.measured_seconds > 0;
+  }
+  std::vector<Table::Column> columns = {
+      {"#", Align::kRight},         {"node", Align::kLeft, 36},   {"operator"},
+      {"output", Align::kLeft, 44}, {"kernel", Align::kLeft, 60}, {"predicted", Align::kRight}};
+  if (tuned) columns.push_back({"measured", Align::kRight});
+  columns.insert(
+      columns.end(),
+      {{"share", Align::kRight}, {"loss", Align::kRight}, {"of the bound", Align::kRight}});
+  Table table(columns);
+  const auto row = [&](std::vector<std::string> cells, double measured,
+                       std::vector<std::string> rest) {
+    if (tuned) cells.push_back(measured > 0 ? FormatSeconds(measured) : "");
+    cells.insert(cells.end(), rest.begin(), rest.end());
+    table.Row(std::move(cells));
+  };
   for (size_t i = 0; i < report.nodes.size(); ++i) {
     const NodeReport& n = report.nodes[i];
     std::string kernel = n.backend.empty() ? n.kernel : n.backend + "/" + n.kernel;
     if (!n.detail.empty()) kernel += "  " + n.detail;
-    table.Row({fmt::format("{}", i), NodeNames(n), n.op, Join(n.outputs, ", "), kernel,
-               FormatSeconds(n.seconds), FormatPercent(n.seconds, total)});
+    const Loss loss = LossOf(n);
+    row({fmt::format("{}", i), NodeNames(n), n.op, Join(n.outputs, ", "), kernel,
+         FormatSeconds(n.seconds)},
+        TunedSeconds(n),
+        {FormatPercent(BestGuess(n), total),
+         loss.best && loss.share > 0 ? fmt::format("{:.1f} %", 100 * loss.share) : "",
+         RooflineOf(n, machine).ToString(BestGuess(n))});
     if (!candidates) continue;
-    for (const CandidateReport& c : n.candidates) {
-      bool chosen = c.backend == n.backend && c.kernel == n.kernel;
-      std::string verdict = !c.refused.empty() ? "refused: " + c.refused
-                            : chosen           ? "chosen"
-                                               : "slower";
-      if (c.nodes > 1 && c.refused.empty())
-        verdict += fmt::format(", {} nodes, apart {}", c.nodes, FormatSeconds(c.seconds_apart));
-      table.Row({"", "", "", fmt::format("  {}/{}", c.backend, c.kernel), verdict,
-                 c.refused.empty() ? FormatSeconds(c.seconds) : "", ""});
-    }
+    const CandidateReport* const chosen = ChosenOf(n);
+    for (const CandidateReport& c : n.candidates)
+      row({"", "", "", fmt::format("  {}/{}", c.backend, c.kernel), Verdict(c, n, chosen),
+           c.refused.empty() ? FormatSeconds(c.kernel_seconds) : ""},
+          c.measured_seconds, {"", "", ""});
   }
   table.Print();
+  fmt::print(
+      "  {} Of the bound: the least time that arithmetic ({:.1f} GFLOP/s, measured) or memory "
+      "({:.1f} GB/s)\n  allow, whichever is longer, against the {} one; Winograd's algorithm "
+      "needs less arithmetic than is counted,\n  and caches are faster than memory.\n",
+      tuned ? "Loss: what the chosen kernel takes longer than the fastest one by itself." : "",
+      1e-9 * machine.flops_per_second, 1e-9 * machine.bytes_per_second,
+      tuned ? "measured or predicted" : "predicted");
 }
 
 void PrintMemory(const PlanReport& report) {
@@ -123,10 +161,14 @@ void PrintBackends(const PlanReport& report) {
   fmt::print("  without a fast kernel, so run on reference: {}\n", text);
 }
 
-void Print(const PlanReport& report, const Options& o) {
+void Print(const PlanReport& report, const MachineSpeed& machine, const Options& o) {
   Heading(fmt::format("{}  ({} commands, {} thread{})", o.model, report.nodes.size(),
                       report.threads, report.threads == 1 ? "" : "s"));
-  PrintCommands(report, !o.brief);
+  if (const std::string tuned = TuneText(report.tune); !tuned.empty()) fmt::print("  {}\n", tuned);
+  if (report.locked_nodes > 0)
+    fmt::print("  {} kernels as the scheme lock '{}' tells\n", report.locked_nodes,
+               o.schemes.schemes);
+  PrintCommands(report, machine, !o.brief);
   PrintBackends(report);
   PrintMemory(report);
   if (!o.brief) PrintPlacements(report);
@@ -145,8 +187,11 @@ Status Run(const Options& o) {
                                       progress);
     if (!w) return w.error();
     progress.Update("preparing");
+    if (Status status = SetSchemes(o.schemes, *options); !status.ok()) return status;
+    options->on_tune = [&](const TuneProgress& at) { ShowTuning(at, o.schemes.tune, progress); };
     auto session = OpenSession(*w, *options);
     if (!session) return Status(session.error()).AddContext("preparing '" + o.model + "'");
+    if (Status status = SaveSchemes(o.schemes, **session); !status.ok()) return status;
     explained.info = std::move(w->info);
     explained.profile.report = (*session)->Report();
     if (!o.html.empty() && o.runs > 0) {
@@ -154,14 +199,14 @@ Status Run(const Options& o) {
       Result<Profile> profile = ProfileRuns(**session, kMostSeconds, o.runs, 0);
       if (!profile) return Status(profile.error()).AddContext("running '" + o.model + "'");
       explained.profile = std::move(profile).value();
-      explained.speed = MeasureMachine(explained.profile.report.threads);
     }
+    explained.speed = MeasureMachine(explained.profile.report.threads);
   }
   if (!o.html.empty()) return WritePage(o.html, "explain.html", ToJson(explained));
   if (o.json) {
-    fmt::print("{}\n", Text(ToJson(explained.profile.report)));
+    fmt::print("{}\n", Text(PlanJson(explained)));
   } else {
-    Print(explained.profile.report, o);
+    Print(explained.profile.report, explained.speed, o);
   }
   return {};
 }
@@ -176,6 +221,7 @@ void AddExplain(CLI::App& app, int& exit_code) {
   c.add_option("MODEL", o.model, "A .sula file or a source model")->required();
   AddInputShapes(c, o.input_shapes);
   AddSessionFlags(c, o.session);
+  AddSchemeFlags(c, o.schemes);
   c.add_flag("--brief", o.brief,
              "Leave out the kernels that were not chosen and the places of the tensors");
   auto* html =

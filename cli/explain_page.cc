@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "node_figures.h"
 #include "report_json.h"
 
 namespace sula::cli {
@@ -37,13 +38,30 @@ Json MachineJson(const MachineSpeed& speed) {
   return j;
 }
 
+// What is known of the machine, and of each command the bound that sets.
+void AddMachine(Json& j, const Explained& e) {
+  j["machine"] = MachineJson(e.speed);
+  for (size_t i = 0; i < e.profile.report.nodes.size(); ++i) {
+    const Roofline roofline = RooflineOf(e.profile.report.nodes[i], e.speed);
+    if (roofline.seconds <= 0) continue;
+    j["nodes"][i]["bound"] = roofline.memory ? "memory" : "compute";
+    j["nodes"][i]["bound_seconds"] = roofline.seconds;
+  }
+}
+
 }  // namespace
+
+Json PlanJson(const Explained& e) {
+  Json j = ToJson(e.profile.report);
+  AddMachine(j, e);
+  return j;
+}
 
 Json ToJson(const Explained& e) {
   Json j = ToJson(e.profile);
   j["version"] = Version();
   j["model"] = ModelJson(e);
-  j["machine"] = MachineJson(e.speed);
+  AddMachine(j, e);
   if (!e.profile.runs.empty()) {
     std::vector<double> runs = e.profile.runs;
     std::sort(runs.begin(), runs.end());

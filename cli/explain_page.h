@@ -12,9 +12,13 @@ namespace sula::cli {
 struct Explained {
   std::string path;  // as the user gave it
   ModelInfo info;
-  Profile profile;     // without runs: estimates alone
-  MachineSpeed speed;  // if there are runs
+  Profile profile;  // without runs: estimates alone
+  MachineSpeed speed;
 };
+
+// The report with, under "machine", what the machine can do and, of each command, the bound that
+// sets.
+nlohmann::ordered_json PlanJson(const Explained& explained);
 
 // What cli/html/explain.js reads: the report with the times, and under "model", "machine" and
 // "summary" what it is the report of.

@@ -1,5 +1,7 @@
 #include "report_json.h"
 
+#include "node_figures.h"
+
 namespace sula::cli {
 namespace {
 
@@ -8,8 +10,10 @@ using Json = nlohmann::ordered_json;
 Json ToJson(const CandidateReport& c) {
   Json candidate{{"backend", c.backend}, {"kernel", c.kernel}, {"nodes", c.nodes}};
   if (c.refused.empty()) {
-    candidate["estimate_seconds"] = c.seconds;
-    if (c.nodes > 1) candidate["estimate_seconds_apart"] = c.seconds_apart;
+    candidate["estimate_seconds"] = c.kernel_seconds;
+    if (c.measured_seconds > 0) candidate["measured_seconds"] = c.measured_seconds;
+    candidate["with_copies_seconds"] = c.seconds;
+    if (c.nodes > 1) candidate["apart_seconds"] = c.seconds_apart;
   } else {
     candidate["refused"] = c.refused;
   }
@@ -32,6 +36,9 @@ Json ToJson(const NodeReport& n) {
   node["kernel"] = n.kernel;
   node["detail"] = n.detail;
   node["estimate_seconds"] = n.seconds;
+  if (const double t = TunedSeconds(n); t > 0) node["tuned_seconds"] = t;
+  if (const Loss loss = LossOf(n); loss.best) node["loss"] = loss.share;
+  if (n.locked) node["locked"] = true;
   node["flops"] = n.flops;
   node["bytes"] = n.bytes;
   node["workspace_bytes"] = n.workspace_bytes;
@@ -55,6 +62,17 @@ Json ToJson(const PlanReport& report) {
   if (!report.pack_cache.empty()) j["pack_cache"] = report.pack_cache;
   j["port_bytes"] = report.port_bytes;
   j["total_bytes"] = report.total_bytes;
+  j["locked_nodes"] = report.locked_nodes;
+  if (report.tune.budget_seconds > 0)
+    j["tune"] = {{"budget_seconds", report.tune.budget_seconds},
+                 {"seconds", report.tune.seconds},
+                 {"nodes", report.tune.nodes},
+                 {"distinct_nodes", report.tune.distinct_nodes},
+                 {"measured_nodes", report.tune.measured_nodes},
+                 {"predicted_seconds", report.tune.predicted_seconds},
+                 {"covered_seconds", report.tune.covered_seconds},
+                 {"candidates", report.tune.candidates},
+                 {"runs", report.tune.runs}};
   j["nodes"] = Json::array();
   for (const NodeReport& n : report.nodes) j["nodes"].push_back(ToJson(n));
   j["placements"] = Json::array();

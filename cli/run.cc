@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "model_options.h"
 #include "picture.h"
+#include "schemes.h"
 
 namespace sula::cli {
 namespace {
@@ -19,6 +20,7 @@ struct Options {
   std::vector<std::string> files, inputs, image;
   ClassFlags classes;
   SessionFlags session;
+  SchemeFlags schemes;
   bool json = false;
 };
 
@@ -178,6 +180,10 @@ class Runner {
     Result<SessionOptions> options = ToSessionOptions(o_.session);
     if (!options) return options.error();
     options_ = *options;
+    if (Status s = SetSchemes(o_.schemes, options_); !s.ok()) return s;
+    options_.on_tune = [this](const TuneProgress& at) {
+      ShowTuning(at, o_.schemes.tune, *progress_);
+    };
     Progress progress(o_.json);
     auto model = OpenModel(o_.model, progress);
     if (!model) return model.error();
@@ -227,6 +233,7 @@ class Runner {
  private:
   Status Prepare(const std::vector<Array>& inputs, Progress& progress) {
     InputShapes shapes = ShapesOf(info_, inputs);
+    progress_ = &progress;
     if (!session_) {
       auto model = FitModel(model_, info_, o_.model, shapes, progress);
       if (!model) return model.error();
@@ -234,6 +241,7 @@ class Runner {
       auto created = Session::Create(*model, options_, shapes);
       if (!created) return Status(created.error()).AddContext("preparing '" + o_.model + "'");
       session_ = std::move(created).value();
+      if (Status s = SaveSchemes(o_.schemes, *session_); !s.ok()) return s;
     } else if (Status s = session_->Resize(shapes); !s.ok()) {
       return s.AddContext("preparing '" + o_.model + "'");
     }
@@ -248,6 +256,7 @@ class Runner {
 
   const Options& o_;
   SessionOptions options_;
+  Progress* progress_ = nullptr;  // of the run that prepares
   std::shared_ptr<const Model> model_;
   ModelInfo info_;
   Classes classes_;
@@ -300,6 +309,7 @@ void AddRun(CLI::App& app, int& exit_code) {
                "(of several runs, each in a folder of its own there: 0, 1, ...)")
       ->type_name("DIR");
   AddSessionFlags(c, o.session);
+  AddSchemeFlags(c, o.schemes);
   c.add_flag("--json", o.json, "Print the outcome as JSON");
   AddClassFlags(c, o.classes);
   AddImageOption(c, o.image,

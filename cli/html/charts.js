@@ -17,7 +17,7 @@ function showStrip(panel) {
   panel.append(el("div", {class: "bar"}, el("b", {}, measured ? `One run: ${seconds(totalTime)}` : `One run, predicted: ${seconds(totalTime)}`), el("span", {class: "space"}), familyLegend()), picture);
 }
 
-// A plot with logarithmic axes. points: {x, y, command}; draw(px, py) adds what is special to it.
+// A plot with logarithmic axes. points: {x, y, command, radius?, hollow?, text?}; draw(px, py) adds what is special to it.
 function logPlot({points, xTitle, yTitle, xText, yText, xRange, yRange, draw}) {
   const width = 640, height = 400, left = 66, right = 14, top = 12, bottom = 46;
   const range = (values, given) => {
@@ -38,8 +38,16 @@ function logPlot({points, xTitle, yTitle, xText, yText, xRange, yRange, draw}) {
                  svg("text", {class: "muted", x: -(top + height - bottom) / 2, y: 14, transform: "rotate(-90)", "text-anchor": "middle"}, yTitle));
   draw(picture, px, py, {x0, x1, y0, y1});
   for (const p of points)
-    picture.append(tooltip(svg("circle", {class: "dot c-" + p.command.family, cx: px(p.x), cy: py(p.y), r: 3 + 9 * Math.sqrt(p.command.time / totalTime), onclick: () => choice.set(p.command.index)}), () => summaryOf(p.command)));
+    picture.append(tooltip(svg("circle", {class: `dot c-${p.command.family}` + (p.hollow ? " hollow" : ""), cx: px(p.x), cy: py(p.y), r: p.radius || 3 + 9 * Math.sqrt(p.command.time / totalTime), onclick: () => choice.set(p.command.index)}), p.text || (() => summaryOf(p.command))));
   return picture;
+}
+
+// The line on which predictions would lie, and those of twice and half the time.
+function drawDiagonal(picture, px, py, r) {
+  for (const [f, cls] of [[1, "roof"], [2, "axis"], [0.5, "axis"]]) {
+    const from = Math.max(r.x0, r.y0 / f), to = Math.min(r.x1, r.y1 / f);
+    if (from < to) picture.append(svg("line", {class: cls, x1: px(from), y1: py(from * f), x2: px(to), y2: py(to * f)}));
+  }
 }
 
 function showPrediction(panel) {
@@ -50,12 +58,25 @@ function showPrediction(panel) {
   const predicted = points.reduce((s, p) => s + p.x, 0), taken = points.reduce((s, p) => s + p.y, 0);
   panel.append(el("b", {}, "Predicted against measured"),
     el("p", {}, `${near.length} of ${points.length} nodes within a factor of 2; in all ${seconds(predicted)} predicted, ${seconds(taken)} measured`),
-    logPlot({points, xTitle: "predicted", yTitle: "measured", xText: seconds, yText: seconds, xRange: both, yRange: both, draw(picture, px, py, r) {
-      for (const [f, cls] of [[1, "roof"], [2, "axis"], [0.5, "axis"]]) {
-        const from = Math.max(r.x0, r.y0 / f), to = Math.min(r.x1, r.y1 / f);
-        picture.append(svg("line", {class: cls, x1: px(from), y1: py(from * f), x2: px(to), y2: py(to * f)}));
-      }
-    }}));
+    logPlot({points, xTitle: "predicted", yTitle: "measured", xText: seconds, yText: seconds, xRange: both, yRange: both, draw: drawDiagonal}));
+  return true;
+}
+
+// Equal nodes were timed once: their dots lie on each other, and one is enough.
+function showCandidates(panel) {
+  if (!tuned) return false;
+  const seen = new Set();
+  const points = timed.filter(({candidate: k, command: c}) => {
+    const key = `${c.op} ${k.backend}/${k.kernel} ${k.estimate_seconds} ${k.measured_seconds} ${k === chosenOf(c)}`;
+    return !seen.has(key) && seen.add(key);
+  }).map(({candidate: k, command: c}) => ({
+    x: k.estimate_seconds, y: k.measured_seconds, command: c, radius: 4.5, hollow: k !== chosenOf(c),
+    text: () => [`#${c.index} ${brief(c)}`, c.name, `${k.backend}/${k.kernel}, ${k === chosenOf(c) ? "chosen" : "not chosen"}`, `predicted ${seconds(k.estimate_seconds)}, measured ${seconds(k.measured_seconds)}`].join("\n")}));
+  const times = points.flatMap((p) => [p.x, p.y]), both = [Math.min(...times), Math.max(...times)];
+  const errors = points.map((p) => Math.max(p.x / p.y, p.y / p.x)).sort((a, b) => a - b);
+  panel.append(el("b", {}, "Candidates, as tuning timed them"),
+    el("p", {}, `${plural(points.length, "kernel")} by itself on ${plural(data.tune ? data.tune.measured_nodes : 0, "kind")} of nodes; filled: chosen. Predictions are off by a factor of ${errors[Math.floor(errors.length / 2)].toFixed(2)} in the median.`),
+    logPlot({points, xTitle: "predicted", yTitle: "measured", xText: seconds, yText: seconds, xRange: both, yRange: both, draw: drawDiagonal}));
   return true;
 }
 

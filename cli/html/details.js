@@ -22,14 +22,17 @@ function ports(c, types, names, sources) {
 
 function candidates(c) {
   if (!c.candidates.length) return el("p", {}, c.free ? "A view of its input: nothing runs." : "There was nothing to choose.");
-  return el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "kernel"), el("th", {class: "num"}, "predicted"), el("th", {}, ""))),
+  const columns = ["kernel", "predicted", ...(tuned ? ["measured"] : []), "with copies"];
+  const chosen = chosenOf(c);
+  return el("table", {}, el("thead", {}, el("tr", {}, columns.map((t, i) => el("th", {class: i ? "num" : null}, t)), el("th", {}, ""))),
     el("tbody", {}, c.candidates.map((k) => {
-      const chosen = k.backend === c.backend && k.kernel === c.kernel;
+      const figure = (s) => el("td", {class: "num"}, k.refused || !s ? "" : seconds(s));
       return el("tr", {},
         el("td", {class: "mono"}, `${k.backend}/${k.kernel}`),
-        el("td", {class: "num"}, k.refused ? "" : seconds(k.estimate_seconds)),
+        figure(k.estimate_seconds), tuned ? figure(k.measured_seconds) : null, figure(k.with_copies_seconds),
         el("td", {}, k.refused ? el("span", {class: "muted"}, "refused: " + k.refused)
-                   : chosen ? el("span", {class: "tag good"}, measured ? "chosen, took " + seconds(c.time) : "chosen") : "slower"));
+                   : k === chosen ? el("span", {class: "tag good"}, (c.locked ? "locked" : "chosen") + (measured ? ", took " + seconds(c.time) : ""))
+                   : chosen && chosen.with_copies_seconds ? (k.with_copies_seconds / chosen.with_copies_seconds).toFixed(2) + " ×" : ""));
     })));
 }
 
@@ -40,6 +43,9 @@ function showDetails(side, c) {
   if (!c.free) {
     if (measured) rows.push(["time", `${seconds(c.time)} median, ${seconds(c.min_seconds)} least, ${percent(c.time, totalTime)} of the run`]);
     rows.push(["predicted", seconds(c.estimate_seconds)]);
+    if (c.tuned_seconds) rows.push(["when tuned", seconds(c.tuned_seconds)]);
+    if (c.loss > 0) rows.push(["loss", `${percent(c.loss, 1)} to the fastest kernel by itself`]);
+    if (c.bound && c.time) rows.push(["of the bound", `${percent(c.bound_seconds, c.time)} of ${c.bound}, ${seconds(c.bound_seconds)}`]);
     if (c.flops) rows.push(["work", `${count(c.flops / 2)} multiply-adds` + (c.time ? `, ${rate(c.flops, c.time)} GFLOP/s` + (peakFlops ? ` (${ofPeak(c.flops, c.time)} of peak)` : "") : "")]);
     if (c.bytes) rows.push(["traffic", `${bytes(c.bytes)}` + (c.time ? `, ${rate(c.bytes, c.time)} GB/s` : "")]);
     if (c.workspace_bytes) rows.push(["workspace", bytes(c.workspace_bytes)]);

@@ -30,7 +30,7 @@ function show() {
   showGraph(byId("view"), byId("side"));
   showStrip(byId("strip"));
   showOperators(byId("operators"));
-  const both = [["prediction", showPrediction], ["roofline", showRoofline]];
+  const both = [["prediction", showPrediction], ["candidates", showCandidates], ["roofline", showRoofline]];
   for (const [id, draw] of both) if (!draw(byId(id))) byId(id).remove();
   showMemory(byId("memory-plan"));
   showCommands(byId("commands"));

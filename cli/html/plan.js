@@ -10,6 +10,10 @@ const commands = data.nodes.map((n, index) => ({
 }));
 const totalTime = commands.reduce((sum, c) => sum + c.time, 0);
 const slowest = Math.max(1e-12, ...commands.map((c) => c.time));
+const chosenOf = (c) => c.candidates.find((k) => k.backend === c.backend && k.kernel === c.kernel);
+// Candidates that tuning timed: predicted and measured by themselves.
+const timed = commands.flatMap((c) => c.candidates.filter((k) => k.measured_seconds > 0 && k.estimate_seconds > 0).map((k) => ({candidate: k, command: c})));
+const tuned = timed.length > 0;
 const peakFlops = data.machine.flops_per_second;
 
 const families = {

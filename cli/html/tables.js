@@ -37,10 +37,13 @@ function showCommands(panel) {
     {title: "kernel", value: (c) => c.kernelName, text: (c) => c.kernelName + (c.detail ? "  " + c.detail : ""), class: "clip"},
     ...(measured ? [{title: "measured", value: (c) => c.time, text: (c) => c.free ? "–" : seconds(c.time), numeric: true}] : []),
     {title: "predicted", value: (c) => c.estimate_seconds, text: (c) => c.free ? "–" : seconds(c.estimate_seconds), numeric: true},
+    ...(tuned ? [{title: "tuned", value: (c) => c.tuned_seconds || 0, text: (c) => c.tuned_seconds ? seconds(c.tuned_seconds) : "–", numeric: true, help: "the kernel by itself, as tuning measured it"}] : []),
+    {title: "loss", value: (c) => c.loss || 0, text: (c) => c.loss > 0 ? percent(c.loss, 1) : "–", numeric: true, help: "what the chosen kernel takes longer than the fastest candidate by itself"},
     {title: "share", value: (c) => c.time, cell: (c) => c.free ? "–" : [percent(c.time, totalTime), meter(c.time / slowest)], numeric: true},
     {title: "GFLOP/s", value: (c) => c.flops / (c.time || Infinity), text: (c) => rate(c.flops, c.time), numeric: true},
     ...(peakFlops ? [{title: "of peak", value: (c) => c.flops / (c.time || Infinity), text: (c) => ofPeak(c.flops, c.time), numeric: true}] : []),
     {title: "GB/s", value: (c) => c.bytes / (c.time || Infinity), text: (c) => rate(c.bytes, c.time), numeric: true},
+    {title: "of the bound", value: (c) => c.time && c.bound ? c.bound_seconds / c.time : 0, text: (c) => c.time && c.bound ? `${percent(c.bound_seconds, c.time)} ${c.bound}` : "–", numeric: true, help: "the least time that arithmetic or memory allow, whichever is longer, against the time it took"},
     {title: "workspace", value: (c) => c.workspace_bytes, text: (c) => c.workspace_bytes ? bytes(c.workspace_bytes) : "–", numeric: true},
     {title: "weights", value: (c) => c.constant_bytes, text: (c) => c.constant_bytes ? bytes(c.constant_bytes) : "–", numeric: true},
   ], commands, {sort: 0, rising: true, onclick: (c) => { choice.set(c.index); byId("graph").scrollIntoView({behavior: "smooth"}); }});

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,6 +22,14 @@
 
 #pragma GCC visibility push(default)
 namespace sula {
+
+// Where a measured search (SessionOptions::tune_seconds) stands.
+struct TuneProgress {
+  std::string node, op;                  // whose kernels are timed now
+  int measured = 0, distinct_nodes = 0;  // done and in all; equal nodes count once
+  double seconds = 0;                    // since the beginning
+};
+using TuneCallback = std::function<void(const TuneProgress&)>;
 
 struct SessionOptions {
   int threads = 0;      // 0: AvailableCpus()
@@ -35,6 +44,19 @@ struct SessionOptions {
   // largest error to be expected of a layer's output, relative to its largest value, is beyond
   // this. Sums in float have errors of about 5e-7 whatever the kernel. From 1e-7 to 1e-3.
   double max_error = 1e-5;
+  // Seconds for timing kernels in each prepare for new shapes; 0: choose by estimates alone. The
+  // kernels of nodes that have a choice are timed, those with most at stake first; what was
+  // measured takes the place of the estimates, and PlanReport::tune says how much that is.
+  double tune_seconds = 0;
+  TuneCallback on_tune;  // called before each node that is timed, by the thread that prepares
+  // A scheme lock: the text that Session::Schemes gave. Prepare takes the kernels and layouts it
+  // names, whatever the estimates say, and measures nothing. It must have been made for this model,
+  // these input shapes, this number of threads, this kind of processor and instruction set; what
+  // differs is named in an error, and so is a kernel that does not exist or refuses its node.
+  std::string schemes;
+  // True: a lock that does not fit is no error; what of it does fit is used (nodes are told by
+  // their names), and the rest is searched. A text that is no scheme lock stays an error.
+  bool adapt_schemes = false;
   int plan_cache = 4;  // plans kept for recently used input shapes, at least 1
   // Names of values (see Nodes) that are returned as well, after the model's own outputs and in
   // this order: to look inside. They are what the model holds: values that the conversion fused
@@ -54,10 +76,12 @@ struct SessionOptions {
 // ---- what `explain` and `profile` show
 struct CandidateReport {
   std::string backend, kernel;
-  std::string refused;       // the reason; empty if it would do
-  double seconds = 0;        // estimate with the layout copies it would need, if not refused
-  int nodes = 1;             // that it would compute: this one and those that follow it
-  double seconds_apart = 0;  // nodes > 1: estimate of the best kernels for each of them
+  std::string refused;  // the reason; empty if it would do
+  double seconds = 0;   // with the layout copies it would need, if not refused: what is compared
+  double kernel_seconds = 0;    // estimate of the kernel alone
+  double measured_seconds = 0;  // of the kernel alone, measured by tuning; 0: not measured
+  int nodes = 1;                // that it would compute: this one and those that follow it
+  double seconds_apart = 0;     // nodes > 1: of the best kernels for each of them, with copies
 };
 struct NodeReport {
   std::string name, op;            // of a chain: its first node's name, "Conv + Conv"
@@ -76,6 +100,7 @@ struct NodeReport {
                                         // chain without what its nodes hand on to each other
   size_t workspace_bytes = 0, constant_bytes = 0;
   std::vector<CandidateReport> candidates;
+  bool locked = false;  // the kernel was chosen by a scheme lock
   // Filled by profiled runs:
   int64_t runs = 0;
   double min_seconds = 0, total_seconds = 0;
@@ -84,6 +109,16 @@ struct TensorPlacement {
   std::string name;
   size_t offset = 0, bytes = 0;
   int first_command = 0, last_command = 0;  // lifetime, inclusive
+};
+// What a measured search did.
+struct TuneReport {
+  double budget_seconds = 0, seconds = 0;  // allowed, taken
+  int nodes = 0;                           // with a choice of kernels
+  int distinct_nodes = 0;                  // the same, equal ones once
+  int measured_nodes = 0;                  // of those
+  double predicted_seconds = 0;            // of a run of all `nodes`
+  double covered_seconds = 0;              // of these, nodes whose kernels were measured
+  int candidates = 0, runs = 0;            // kernels that were timed, and how often in all
 };
 struct PlanReport {
   std::vector<NodeReport> nodes;            // commands in order, layout copies included (op "Copy")
@@ -103,7 +138,9 @@ struct PlanReport {
   size_t total_bytes = 0;
   int threads = 1;
   std::string
-      pack_cache;  // "read from 'PATH'", "written to 'PATH'", "not kept: REASON"; "" without
+      pack_cache;        // "read from 'PATH'", "written to 'PATH'", "not kept: REASON"; "" without
+  TuneReport tune;       // zeros without tuning
+  int locked_nodes = 0;  // whose kernels a scheme lock chose
 };
 
 // When a command ran, in seconds since the beginning of its run; both 0 for what needed no work.
@@ -154,6 +191,9 @@ class Session {
   // Times each command of following runs when on; costs two clock reads a command.
   void SetProfiling(bool on);
   PlanReport Report() const;
+  // The kernels and layouts of the plan in use as a scheme lock: text, one line a node, for
+  // SessionOptions::schemes of a later session. Keep it in a file beside the model.
+  Result<std::string> Schemes() const;
   // The last profiled run, in the order of PlanReport::nodes; zeros before there is one. Valid
   // until Resize; the next profiled run overwrites it.
   std::span<const CommandTime> LastTimes() const;

@@ -45,6 +45,7 @@ const void* Plan::output_data(int i) const {
                          : static_cast<const void*>(impl_->tensors[port.value].raw());
 }
 const PlanReport& Plan::report() const { return impl_->report; }
+const std::vector<NodeScheme>& Plan::schemes() const { return impl_->schemes; }
 std::span<const CommandTime> Plan::times() const { return impl_->times; }
 
 void Plan::BindInput(int i, const void* data) {

@@ -9,6 +9,8 @@
 #include "backend/backend.h"
 #include "ir/graph.h"
 #include "runtime/packs.h"
+#include "runtime/prepare/scheme_lock.h"
+#include "runtime/prepare/tune.h"
 #include "sula/session.h"
 
 namespace sula {
@@ -23,6 +25,10 @@ struct PlanOptions {
   PackStore* packs = nullptr;
   PackCache* pack_cache = nullptr;     // null: none
   const MappedFile* source = nullptr;  // that constants borrow from, if it is one
+  TuneOptions tune;  // no measuring without seconds, nor with a lock that is not adapted
+  // Its scope must have been checked; see SchemeOptions. Outlives Make.
+  const SchemeLock* lock = nullptr;
+  bool adapt_lock = false;
 };
 
 class Plan {
@@ -51,6 +57,7 @@ class Plan {
 
   Status Run(bool profile);
   const PlanReport& report() const;
+  const std::vector<NodeScheme>& schemes() const;  // of the nodes that have kernels, in order
   std::span<const CommandTime> times() const;
 
  private:

@@ -33,9 +33,19 @@ class PlanBuilder {
                           .max_error = options_.max_error,
                           .pad_pixels = options_.pad_pixels,
                           .chains = options_.chains,
-                          .refused = {}};
+                          .refused = {},
+                          .lock = options_.lock,
+                          .adapt_lock = options_.adapt_lock};
+    const bool fixed = options_.lock && !options_.adapt_lock;
+    SchemeTimes times;
+    if (options_.tune.seconds > 0 && !fixed) {
+      ASSIGN_OR_RETURN(times, MeasureSchemes(concrete_, plan_->backends, schemes, options_.tune,
+                                             plan_->report.tune));
+      schemes.times = &times;
+    }
     RETURN_IF_ERROR(MakeSteps(schemes));
     if (IsTooLarge()) {
+      if (fixed) return LockTooLarge();
       // What was made for the fastest plan goes before another one is made.
       plan_->kernels.clear();
       ASSIGN_OR_RETURN(schemes.refused,
@@ -210,6 +220,12 @@ class PlanBuilder {
         " for inputs and outputs), max_bytes allows ", options_.max_bytes, peak);
   }
 
+  Status LockTooLarge() const {
+    return ResourceExhausted("the plan of the scheme lock needs ", TotalBytes(),
+                             " bytes, max_bytes allows ", options_.max_bytes,
+                             "; make the lock with this max_bytes, or adapt it (adapt_schemes)");
+  }
+
   void ReportMemory() {
     PlanReport& report = plan_->report;
     report.threads = options_.threads;
@@ -292,6 +308,10 @@ class PlanBuilder {
   void MakeCommands() {
     ReportProducers();
     plan_->times.resize(s_.steps.size());
+    for (const Step& step : s_.steps) {
+      if (step.kind == Step::Kind::kKernel) plan_->schemes.push_back(SchemeOf(graph(), step));
+      plan_->report.locked_nodes += step.report.locked;
+    }
     plan_->block_pointers.resize(s_.storages.size());
     for (size_t i = 0; i < s_.steps.size(); ++i) {
       Step& step = s_.steps[i];

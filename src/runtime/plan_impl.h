@@ -67,6 +67,7 @@ struct Plan::Impl {
   std::vector<Tensor> tensors;  // dynamic values, by value id
 
   PlanReport report;
+  std::vector<NodeScheme> schemes;
   std::vector<CommandTime> times;  // of the last profiled run, by report
 
   ~Impl() {

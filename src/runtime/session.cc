@@ -6,11 +6,15 @@
 #include "backends/null/null_backend.h"
 #include "backends/reference/reference_backend.h"
 #include "base/cpu_info.h"
+#include "base/cpu_kind.h"
 #include "runtime/plan.h"
 #include "runtime/prepare/concrete.h"
+#include "runtime/prepare/scheme_lock.h"
 
 namespace sula {
 namespace {
+
+constexpr double kMostTuneSeconds = 86400;
 
 // The backend asked for, then the one that takes every node.
 Result<std::vector<std::unique_ptr<Backend>>> MakeBackends(const std::string& name) {
@@ -40,6 +44,8 @@ struct Session::Impl {
   };
 
   std::shared_ptr<const Model> model;
+  std::shared_ptr<const Model> source;  // without extra outputs
+  std::optional<SchemeLock> lock;
   SessionOptions options;
   std::vector<std::unique_ptr<Backend>> backends;
   std::optional<PackCache> pack_cache;
@@ -51,6 +57,18 @@ struct Session::Impl {
   const Value& input(int i) const { return graph().value(graph().inputs()[i]); }
   const Value& output(int i) const { return graph().value(graph().outputs()[i]); }
 
+  // What a lock for a plan with these inputs holds for.
+  Result<SchemeScope> ScopeOf(const std::vector<TensorType>& inputs) const {
+    SchemeScope scope;
+    ASSIGN_OR_RETURN(scope.model, source->ContentHash());
+    scope.cpu = CpuKind();
+    scope.isa = Name(CpuInfo::Get().best_isa);
+    scope.threads = options.threads;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      scope.inputs[input(static_cast<int>(i)).name] = inputs[i].shape->Concrete();
+    return scope;
+  }
+
   Status Use(const InputShapes& shapes) {
     ASSIGN_OR_RETURN(std::vector<TensorType> types, ConcreteInputTypes(graph(), shapes));
     for (auto it = plans.begin(); it != plans.end(); ++it) {
@@ -58,6 +76,10 @@ struct Session::Impl {
       plans.splice(plans.begin(), plans, it);
       plan().Unbind();
       return {};
+    }
+    if (lock && !options.adapt_schemes) {
+      ASSIGN_OR_RETURN(const SchemeScope here, ScopeOf(types));
+      RETURN_IF_ERROR(CheckScope(lock->scope, here));
     }
     std::vector<Backend*> pointers;
     for (const auto& backend : backends) pointers.push_back(backend.get());
@@ -69,7 +91,10 @@ struct Session::Impl {
                                  .chains = options.chains,
                                  .packs = &model->packs(),
                                  .pack_cache = pack_cache ? &*pack_cache : nullptr,
-                                 .source = model->source().file.get()}));
+                                 .source = model->source().file.get(),
+                                 .tune = {options.tune_seconds, options.on_tune},
+                                 .lock = lock ? &*lock : nullptr,
+                                 .adapt_lock = options.adapt_schemes}));
     plans.push_front({std::move(types), std::move(made)});
     if (plans.size() > static_cast<size_t>(options.plan_cache)) plans.pop_back();
     return {};
@@ -90,8 +115,17 @@ Result<std::unique_ptr<Session>> Session::Create(std::shared_ptr<const Model> mo
     return InvalidArgument("max_error is ", options.max_error, ", must be between 1e-7 and 1e-3");
   if (options.plan_cache < 1)
     return InvalidArgument("plan_cache is ", options.plan_cache, ", must be at least 1");
+  if (!(options.tune_seconds >= 0 && options.tune_seconds <= kMostTuneSeconds))
+    return InvalidArgument("tune_seconds is ", options.tune_seconds, ", must be between 0 and ",
+                           kMostTuneSeconds);
   auto impl = std::make_unique<Impl>();
+  impl->source = model;
   impl->model = std::move(model);
+  if (!options.schemes.empty()) {
+    Result<SchemeLock> lock = ParseSchemeLock(options.schemes);
+    if (!lock) return Status(lock.error()).AddContext("the scheme lock");
+    impl->lock = *std::move(lock);
+  }
   if (!options.extra_outputs.empty()) {
     ASSIGN_OR_RETURN(impl->model, impl->model->WithOutputs(options.extra_outputs));
   }
@@ -147,6 +181,11 @@ Status Session::Run() { return impl_->plan().Run(impl_->profile); }
 
 void Session::SetProfiling(bool on) { impl_->profile = on; }
 PlanReport Session::Report() const { return impl_->plan().report(); }
+Result<std::string> Session::Schemes() const {
+  SchemeLock lock{.library = SULA_VERSION, .scope = {}, .nodes = impl_->plan().schemes()};
+  ASSIGN_OR_RETURN(lock.scope, impl_->ScopeOf(impl_->plans.front().inputs));
+  return Print(lock);
+}
 std::span<const CommandTime> Session::LastTimes() const { return impl_->plan().times(); }
 
 }  // namespace sula

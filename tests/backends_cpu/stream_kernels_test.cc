@@ -155,6 +155,13 @@ TEST(StreamKernels, NormalisationsOfGroups) {
       ExpectRuns(inputs, StrCat("%y = GroupNormalization(%x, %s, %b) {groups=", groups, "}"),
                  NormTolerance(900 * 12 / groups));
   }
+  // Several blocks of pixels, the last one shorter.
+  const char* const kMap =
+      "input %x: float32[2,75,20,21]; input %s: float32[75]; input %b: float32[75]";
+  ExpectRuns(kMap, "%y = InstanceNormalization(%x, %s, %b)", NormTolerance(420));
+  for (int groups : {1, 5, 75})
+    ExpectRuns(kMap, StrCat("%y = GroupNormalization(%x, %s, %b) {groups=", groups, "}"),
+               NormTolerance(420 * 75 / groups));
 }
 
 TEST(StreamKernels, ReductionsOverEveryAxes) {

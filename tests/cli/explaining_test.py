@@ -121,6 +121,84 @@ class Pages(Case):
         self.fails("explain", model, "--html", "/proc/nothing/x.html", says=["/proc/nothing/x.html"])
 
 
+class Schemes(Case):
+    """Tuning, and locks of what was chosen."""
+
+    def kernels(self, *args):
+        plan = json.loads(self.sula("explain", *args, "--json").stdout)
+        return plan, {n["name"]: f"{n['backend']}/{n['kernel']}" for n in plan["nodes"] if n["candidates"]}
+
+    def test_tune_save_and_use_again(self):
+        model = self.write("net.onnx", net())
+        lock = self.path("net.schemes")
+        tuned, kernels = self.kernels(model, "--threads", "1", "--tune", "5", "--save-schemes", lock)
+        self.assertGreater(tuned["tune"]["measured_nodes"], 0)
+        self.assertLessEqual(tuned["tune"]["covered_seconds"], tuned["tune"]["predicted_seconds"] * 1.000001)
+        conv = next(n for n in tuned["nodes"] if n["op"] == "Conv")
+        timed = [c for c in conv["candidates"] if c.get("measured_seconds", 0) > 0]
+        self.assertGreaterEqual(len(timed), 2)
+        self.assertEqual(conv["tuned_seconds"], next(c for c in timed if c["kernel"] == conv["kernel"])["measured_seconds"])
+        self.assertGreaterEqual(conv["loss"], 0)
+        self.assertIn(conv["bound"], ("compute", "memory"))
+
+        with open(lock, encoding="utf-8") as f:
+            lines = f.read().splitlines()
+        self.assertEqual(lines[0], "sula-schemes 1")
+        named = {line.split()[1]: line.split()[3] for line in lines if line.startswith("node ")}
+        self.assertEqual(named, kernels)
+        locked, again = self.kernels(model, "--threads", "1", "--schemes", lock)
+        self.assertEqual(again, kernels)
+        self.assertEqual(locked["locked_nodes"], len(kernels))
+        self.assertNotIn("tune", locked)
+        # Saved again it is the same file: it can be kept under version control.
+        self.sula("explain", model, "--threads", "1", "--schemes", lock, "--save-schemes", self.path("again"))
+        with open(self.path("again"), encoding="utf-8") as f:
+            self.assertEqual([line.split("  #")[0].split()[:5] for line in f.read().splitlines()],
+                             [line.split("  #")[0].split()[:5] for line in lines])
+        # The .sula file of the model is the same model; run and bench take the lock as well.
+        self.sula("convert", model, "-o", self.path("net.sula"))
+        self.sula("bench", self.path("net.sula"), "--threads", "1", "--seconds", "0.01", "--schemes", lock)
+        npy.dump(self.path("in", "input_0.npy"), "<f4", [1, 4, 6, 6], weights([1, 4, 6, 6], 1, 3))
+        self.sula("run", self.path("net.sula"), "--threads", "1", "--input", self.path("in"), "--schemes", lock)
+        text = self.sula("explain", model, "--threads", "1", "--schemes", lock).stdout
+        self.assertIn("locked", text)
+        self.assertIn("of the bound", text)
+
+    def test_terminal_and_page_show_both_times(self):
+        model = self.write("net.onnx", net())
+        text = self.sula("explain", model, "--threads", "1", "--tune", "5").stdout
+        for part in ("tuned", "kinds of nodes", "predicted", "measured", "chosen", "x the time", "refused: "):
+            self.assertIn(part, text)
+        page = self.path("net.html")
+        self.sula("explain", model, "--threads", "1", "--tune", "5", "--html", page, "--runs", "2")
+        with open(page, encoding="utf-8") as f:
+            data = Page(f.read()).data
+        self.assertTrue(any(c.get("measured_seconds") for n in data["nodes"] for c in n["candidates"]))
+        bench = self.sula("bench", model, "--threads", "1", "--seconds", "0.01", "--tune", "5").stdout
+        self.assertIn("tuned", bench)
+
+    def test_locks_that_do_not_fit(self):
+        model = self.write("net.onnx", net())
+        lock = self.path("net.schemes")
+        self.sula("explain", model, "--threads", "1", "--save-schemes", lock)
+        with open(lock, encoding="utf-8") as f:
+            good = f.read()
+        self.fails("explain", model, "--threads", "2", "--schemes", lock, says=["threads is 1, here 2", "adapt"])
+        other = self.write("other.onnx", changed())
+        self.fails("explain", other, "--threads", "1", "--schemes", lock, says=["the model is"])
+        self.sula("explain", other, "--threads", "2", "--schemes", lock, "--adapt-schemes")
+        for change, says in ((("node first Conv cpu/", "node first Conv cpu/x"), ["'first'", "line", "no kernel 'cpu/x"]),
+                             (("sula-schemes", "sula-scheme"), ["not a scheme lock"]),
+                             (("threads 1", "threads one"), ["line", "'one'"])):
+            self.write("bad.schemes", good.replace(*change).encode())
+            self.fails("bench", model, "--threads", "1", "--schemes", self.path("bad.schemes"), says=says)
+        self.fails("explain", model, "--schemes", self.path("nothing"), says=["nothing"])
+        self.fails("explain", model, "--save-schemes", "/proc/nothing/x", says=["/proc/nothing/x"])
+        self.fails("bench", model, "--threads", "1,2", "--save-schemes", lock, says=["--save-schemes"])
+        self.sula("explain", model, "--adapt-schemes", code=2)
+        self.sula("explain", model, "--tune", "-1", code=2)
+
+
 class Summary(Case):
     def test_convert_says_what_became_of_the_operators(self):
         model = self.write("net.onnx", net())

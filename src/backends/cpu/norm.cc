@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backends/cpu/channel_norm.h"
 #include "backends/cpu/kernels/elementwise/elementwise.h"
 #include "backends/cpu/stream_kernels.h"
 #include "backends/cpu/strides.h"
@@ -147,7 +148,7 @@ Verdict AcceptLayer(const KernelRequest& r) {
 }
 
 template <RowPlan (*kPlan)(const KernelRequest&), Verdict (*kAccept)(const KernelRequest&)>
-constexpr KernelEntry kEntry[] = {{
+constexpr KernelEntry kRows = {
     .name = "rows",
     .accept = kAccept,
     .estimate = [](const KernelRequest& r) { return StreamSeconds(r, 8); },
@@ -155,11 +156,19 @@ constexpr KernelEntry kEntry[] = {{
       return std::unique_ptr<Kernel>(std::make_unique<NormKernel>(kPlan(r)));
     },
     .in_place = true,
-}};
+};
+constexpr KernelEntry kLayerEntries[] = {kRows<LayerRows, AcceptLayer>};
+constexpr KernelEntry kGroupEntries[] = {kRows<GroupRows, AcceptFloats>,
+                                         {.name = "channel_last",
+                                          .layouts = ChannelNormLayouts,
+                                          .accept = AcceptChannelNorm,
+                                          .estimate = EstimateChannelNorm,
+                                          .create = CreateChannelNorm,
+                                          .in_place = true}};
 
 }  // namespace
 
-std::span<const KernelEntry> LayerNormKernels() { return kEntry<LayerRows, AcceptLayer>; }
-std::span<const KernelEntry> GroupNormKernels() { return kEntry<GroupRows, AcceptFloats>; }
+std::span<const KernelEntry> LayerNormKernels() { return kLayerEntries; }
+std::span<const KernelEntry> GroupNormKernels() { return kGroupEntries; }
 
 }  // namespace sula::cpu

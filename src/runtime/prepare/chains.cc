@@ -41,16 +41,21 @@ const Scheduler::Foreseen& Scheduler::Foresee(NodeId id, Layout layout) {
   return known->second;
 }
 
+double Scheduler::CostWith(const KernelChoice& choice, std::span<const NodeId> path,
+                           KnownCosts& known) {
+  const std::span<const NodeId> rest = path.subspan(static_cast<size_t>(choice.nodes));
+  if (rest.empty()) return choice.total();
+  return choice.seconds + CostAlong(rest, choice.outputs[0], known);
+}
+
 double Scheduler::CostAlong(std::span<const NodeId> path, Layout layout, KnownCosts& known) {
-  if (path.empty()) return 0;
   const auto [cost, fresh] = known.try_emplace({path.size(), layout}, kNever);
   if (!fresh) return cost->second;
   const Foreseen& first = Foresee(path[0], layout);
   double best = kNever;
   const auto weigh = [&](const KernelChoice& choice) {
-    const auto n = static_cast<size_t>(choice.nodes);
-    if (!choice.backend || n > path.size()) return;
-    best = std::min(best, choice.seconds + CostAlong(path.subspan(n), choice.outputs[0], known));
+    if (choice.backend && static_cast<size_t>(choice.nodes) <= path.size())
+      best = std::min(best, CostWith(choice, path, known));
   };
   weigh(first.apart);
   for (const KernelChoice& chain : first.chains) weigh(chain);
@@ -61,7 +66,7 @@ std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
                                                 std::vector<CandidateReport>& reports) {
   std::vector<Ports> ports;
   std::vector<KernelRequest> requests;
-  for (NodeId id : path) ports.push_back(PortsOf(id));
+  for (NodeId id : path) ports.push_back(PortsOf(graph_, id));
   for (size_t i = 0; i < path.size(); ++i)
     requests.push_back(ports[i].Request(graph_.node(path[i]), options_));
 
@@ -77,17 +82,7 @@ std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
                              .kernel = std::string(entry.name),
                              .nodes = static_cast<int>(n)};
       const ChainRequest request{std::span(requests).first(n)};
-      Ports whole = ports[0];
-      for (size_t i = 1; i < n; ++i) {
-        const auto append = [](auto& to, const auto& from) {
-          to.insert(to.end(), from.begin() + 1, from.end());
-        };
-        append(whole.input_values, ports[i].input_values);
-        append(whole.inputs, ports[i].inputs);
-        append(whole.constants, ports[i].constants);
-      }
-      whole.output_values = ports[n - 1].output_values;
-      whole.outputs = ports[n - 1].outputs;
+      const Ports whole = Joined(std::span(ports).first(n));
       const bool too_large = options_.refused.contains({path[0], &entry});
       const Verdict verdict = whole.HasEmptyInput() ? Verdict::No("an input has no elements")
                               : too_large ? Verdict::No("its memory does not fit into max_bytes")
@@ -97,8 +92,11 @@ std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
         entry.layouts(request, needs.inputs, needs.outputs);
         KernelChoice choice{.backend = backend, .scheme = &entry, .nodes = static_cast<int>(n)};
         choice.estimate = entry.estimate(request);
+        choice.measured = MeasuredSeconds(request.nodes, choice.scheme);
         SetLayouts(whole, needs, choice);
-        report.seconds = choice.seconds;
+        report.seconds = choice.total();
+        report.kernel_seconds = choice.estimate;
+        report.measured_seconds = choice.measured;
         choices.push_back(std::move(choice));
       } else {
         report.refused = verdict.reason();
@@ -119,7 +117,7 @@ KernelChoice Scheduler::BestOf(std::span<const NodeId> path, KernelChoice apart,
     Layout layout = apart.outputs[0];
     for (int n = 1; n < reports[i].nodes; ++n) {
       const KernelChoice& next = Foresee(path[static_cast<size_t>(n)], layout).apart;
-      sum += next.seconds;
+      sum += n + 1 == reports[i].nodes ? next.total() : next.seconds;
       if (!next.backend) break;
       layout = next.outputs[0];
     }
@@ -127,11 +125,10 @@ KernelChoice Scheduler::BestOf(std::span<const NodeId> path, KernelChoice apart,
   }
   if (chains.empty()) return apart;
   KnownCosts known;
-  double least = apart.seconds + CostAlong(path.subspan(1), apart.outputs[0], known);
+  double least = CostWith(apart, path, known);
   KernelChoice best = std::move(apart);
   for (KernelChoice& chain : chains) {
-    const double seconds = chain.seconds + CostAlong(path.subspan(static_cast<size_t>(chain.nodes)),
-                                                     chain.outputs[0], known);
+    const double seconds = CostWith(chain, path, known);
     // At equal cost a chain needs less memory than its nodes apart.
     if (best.nodes > 1 ? seconds >= least : seconds > least) continue;
     least = seconds;

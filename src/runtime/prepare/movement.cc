@@ -204,7 +204,7 @@ Scheduler::Assembly Scheduler::Assemble(ValueId v, Layout layout) {
       const RegionLoops loops = LoopsOf(region, whole.strides, {});
       const auto to = FitLayout(dtype, loops.dims, loops.to.strides, Layout::kStrided);
       const auto from = FitLayout(dtype, loops.dims, loops.from.strides, Layout::kStrided);
-      placed.seconds = Copier().CopyCost(*from, *to, options_.threads);
+      placed.seconds = CopyCost(*from, *to);
       assembly.unforwarded += placed.seconds;
       assembly.seconds += placed.seconds;
       assembly.boxes.push_back(placed);
@@ -218,7 +218,7 @@ Scheduler::Assembly Scheduler::Assemble(ValueId v, Layout layout) {
       const RegionLoops loops = LoopsOf(region, whole.strides, s_.forms[form].at.strides);
       const auto to = FitLayout(dtype, loops.dims, loops.to.strides, Layout::kStrided);
       const auto from = FitLayout(dtype, loops.dims, loops.from.strides, Layout::kStrided);
-      const double seconds = Copier().CopyCost(*from, *to, options_.threads);
+      const double seconds = CopyCost(*from, *to);
       unforwarded = std::min(unforwarded, seconds);
       if (seconds < placed.seconds)
         placed = {

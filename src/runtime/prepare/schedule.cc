@@ -174,17 +174,12 @@ Result<std::unique_ptr<Kernel>> MakeChain(const Graph& graph, const Step& step,
 
 }  // namespace
 
-Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
-                                           const Step& step, const SchemeOptions& options,
+Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Step& step,
+                                           std::vector<TensorDesc> inputs,
+                                           std::vector<TensorDesc> outputs,
+                                           const SchemeOptions& options,
                                            FunctionRef<PackSource*(NodeId)> packs) {
-  const auto descs = [&](const std::vector<FormUse>& uses) {
-    std::vector<TensorDesc> result;
-    for (const FormUse& use : uses)
-      result.push_back(use.form < 0 ? TensorDesc{} : schedule.Desc(use));
-    return result;
-  };
   const Node& node = graph.node(step.node);
-  std::vector<TensorDesc> inputs = descs(step.inputs), outputs = descs(step.outputs);
   const bool nothing = std::all_of(outputs.begin(), outputs.end(), [](const TensorDesc& d) {
     return !d.present || d.num_elements() == 0;
   });
@@ -196,6 +191,18 @@ Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& s
   return step.backend->Create(
       *std::get<const KernelEntry*>(step.scheme),
       {&node, inputs, outputs, constants, options.threads, options.max_error, packs(step.node)});
+}
+
+Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
+                                           const Step& step, const SchemeOptions& options,
+                                           FunctionRef<PackSource*(NodeId)> packs) {
+  const auto descs = [&](const std::vector<FormUse>& uses) {
+    std::vector<TensorDesc> result;
+    for (const FormUse& use : uses)
+      result.push_back(use.form < 0 ? TensorDesc{} : schedule.Desc(use));
+    return result;
+  };
+  return MakeKernel(graph, step, descs(step.inputs), descs(step.outputs), options, packs);
 }
 
 std::vector<size_t> StorageBytes(const Schedule& schedule) {

@@ -12,6 +12,7 @@
 #include "backend/backend.h"
 #include "ops/regions.h"
 #include "runtime/prepare/concrete.h"
+#include "runtime/prepare/scheme_lock.h"
 #include "runtime/prepare/views.h"
 #include "sula/session.h"
 
@@ -111,12 +112,21 @@ class Schedule {
 // A kernel that is not to be chosen for a node, or a chain not from that node on.
 using KernelRefusal = std::pair<NodeId, Scheme>;
 
+class SchemeTimes;
+
 struct SchemeOptions {
   int threads = 1;
   double max_error = 1e-5;          // SessionOptions::max_error
   bool pad_pixels = false;          // PadPixels
   bool chains = true;               // false: every node gets a kernel of its own
   std::set<KernelRefusal> refused;  // for want of memory
+  // What was measured takes the place of estimates. Null: nothing was.
+  const SchemeTimes* times = nullptr;
+  // Chooses kernel and layouts of its nodes; its scope has been checked. Estimates then decide
+  // nothing: those of layout copies are the same on every machine. Unless `adapt_lock` it must name
+  // just the nodes that need kernels. Null: none.
+  const SchemeLock* lock = nullptr;
+  bool adapt_lock = false;  // what of the lock does not fit is searched, and no error
 };
 
 // Chooses layouts and kernels: walks the nodes in order and takes for each the cheapest candidate
@@ -149,10 +159,20 @@ void ReuseInPlace(Schedule& schedule);
 Result<Schedule> MakeSchedule(const ConcreteGraph& graph, std::span<Backend* const> backends,
                               const SchemeOptions& options);
 
+// What a scheme lock tells of a step of kind kKernel.
+NodeScheme SchemeOf(const Graph& graph, const Step& step);
+
 // The kernel of a step of kind kKernel, made ready; null if it would have nothing to write. packs:
 // where the packed weights of each of its nodes come from; null: it makes its own.
 Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Schedule& schedule,
                                            const Step& step, const SchemeOptions& options,
+                                           FunctionRef<PackSource*(NodeId)> packs);
+
+// The same for given descriptions of the step's ports; its node, scheme and backend are looked at.
+Result<std::unique_ptr<Kernel>> MakeKernel(const Graph& graph, const Step& step,
+                                           std::vector<TensorDesc> inputs,
+                                           std::vector<TensorDesc> outputs,
+                                           const SchemeOptions& options,
                                            FunctionRef<PackSource*(NodeId)> packs);
 
 // The size of each storage.

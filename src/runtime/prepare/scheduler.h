@@ -10,30 +10,12 @@
 #include <vector>
 
 #include "ops/regions.h"
+#include "runtime/prepare/requests.h"
 #include "runtime/prepare/schedule.h"
 
 namespace sula {
 
 inline constexpr double kNever = std::numeric_limits<double>::infinity();
-
-// A node or a chain as backends are asked about it, before layouts are known: everything dense and
-// row-major.
-struct Ports {
-  std::vector<ValueId> input_values, output_values;
-  std::vector<TensorDesc> inputs, outputs;
-  std::vector<const Tensor*> constants;  // by input
-
-  bool HasEmptyInput() const;
-  KernelRequest Request(const Node& node, const SchemeOptions& options) const;
-};
-
-// The layouts that a kernel needs, by port.
-struct PortNeeds {
-  explicit PortNeeds(const Ports& ports)
-      : inputs(ports.inputs.size(), LayoutNeed::kRowMajor),
-        outputs(ports.outputs.size(), LayoutNeed::kRowMajor) {}
-  std::vector<LayoutNeed> inputs, outputs;
-};
 
 // A kernel that would do, with the layouts it would get.
 struct KernelChoice {
@@ -42,7 +24,27 @@ struct KernelChoice {
   int nodes = 1;  // that it computes
   std::vector<Layout> inputs, outputs;
   double estimate = 0;      // of the kernel alone
+  double measured = 0;      // the same, measured; 0: it was not
   double seconds = kNever;  // with the layout copies
+  double outlook = 0;       // what the layouts of its outputs will cost their readers
+
+  double total() const { return seconds + outlook; }
+};
+
+// A kernel that takes a node.
+struct KernelOption {
+  Backend* backend = nullptr;
+  Scheme scheme;
+  PortNeeds needs;
+  double estimate = 0, measured = 0;  // as in KernelChoice
+  size_t report = 0;                  // its place in NodeOptions::reports
+
+  double seconds() const { return measured > 0 ? measured : estimate; }
+};
+struct NodeOptions {
+  Ports ports;
+  std::vector<KernelOption> accepted;
+  std::vector<CandidateReport> reports;  // refusals included; without seconds
 };
 
 class Scheduler {
@@ -75,16 +77,40 @@ class Scheduler {
   // Copies a value of known size to the memory of graph output i.
   void WriteOutput(size_t i);
   Backend& Copier() const { return *backends_[0]; }
-  double CopyCost(FormUse from, const TensorDesc& to) const;
+  double CopyCost(const TensorDesc& from, const TensorDesc& to) const;
 
   // ---- nodes
   Status Visit(NodeId id);
   Status AddDynamic(NodeId id);
-  Ports PortsOf(NodeId id) const;
+  const NodeOptions& OptionsOf(NodeId id);
   KernelChoice BestKernel(NodeId id, std::vector<CandidateReport>& reports);
-  // Fills in layouts and seconds; `estimate` is there.
+  // Fills in the layouts that cost least, and seconds and outlook; estimate and measured are there.
   void SetLayouts(const Ports& ports, const PortNeeds& needs, KernelChoice& choice);
   void AddKernel(Step step, const KernelChoice& choice);
+
+  // ---- what comes after (outlook.cc). Layouts are chosen in the order of the nodes, and what a
+  // layout will cost later is known beforehand: walking backwards, each value learns for both
+  // layouts how many seconds its readers take at least, copies and their outputs' own outlook
+  // included. In a graph without branches that makes the choice the best there is. Where a value
+  // has several readers they share its copy; where branches meet, each of them counts what comes
+  // behind, but never as more than its own value's copy.
+
+  struct ValueOutlook {
+    double seconds[2] = {0, 0};       // row-major and channel-last; the lesser is 0
+    bool copied[2] = {false, false};  // made in that layout alone, it will be copied to the other
+  };
+  void LookAhead();
+  void LookAhead(ValueId v);
+  double Outlook(ValueId v, Layout layout) const;
+  // Seconds of the cheapest way to run a reader of v that finds it in this layout, its outputs'
+  // outlook included.
+  double ReaderCost(NodeId reader, ValueId v, Layout layout);
+  // The same for operators that only move elements; nothing for others.
+  std::optional<double> MovementCost(const Node& node, ValueId v, Layout layout);
+  // Seconds of a copy to this layout from the other one; 0 if they are the same.
+  double ConversionCost(ValueId v, Layout to);
+  // v has been made in this layout: notes whether it will be copied.
+  void Promise(ValueId v, Layout layout);
 
   // ---- chains
 
@@ -110,6 +136,20 @@ class Scheduler {
   // results by number of nodes and layout.
   using KnownCosts = std::map<std::pair<size_t, Layout>, double>;
   double CostAlong(std::span<const NodeId> path, Layout layout, KnownCosts& known);
+  // Seconds of a choice for the first nodes of the path and the cheapest way to run the rest.
+  double CostWith(const KernelChoice& choice, std::span<const NodeId> path, KnownCosts& known);
+
+  // ---- scheme locks and times (directed.cc)
+  // Measured seconds of a kernel for some nodes in a row, 0 if there are none.
+  double MeasuredSeconds(std::span<const KernelRequest> nodes, const Scheme& scheme) const;
+  // Puts the scheme that a lock has for the first node of the path, or for more of them, in the
+  // place of `choice`. False: there is no lock, or it does not fit and is to be adapted. Error: it
+  // does not fit and must.
+  Result<bool> FollowLock(std::span<const NodeId> path, KernelChoice& choice, NodeReport& report);
+  Result<KernelChoice> Follow(std::span<const NodeId> path, const NodeScheme& scheme,
+                              NodeReport& report);
+  // An error if the lock has lines that nobody followed.
+  Status CheckFollowed() const;
 
   // ---- movement: values that are boxes of other values (their recipes; regions' sources are
   // values that have forms). A recipe of one box becomes a view where the bytes allow. Otherwise
@@ -160,10 +200,16 @@ class Scheduler {
   std::vector<std::vector<int>> forms_;                // by value
   std::map<ValueId, std::vector<size_t>> outputs_of_;  // graph outputs computed by nodes
 
-  std::vector<std::optional<RegionList>> recipes_;  // by value
-  std::vector<std::vector<NodeId>> readers_;        // by value
-  std::vector<std::set<int>> viewed_;               // by value: forms that TryViews has seen
+  std::vector<std::optional<RegionList>> recipes_;        // by value
+  std::vector<std::vector<NodeId>> readers_;              // by value
+  std::vector<std::set<int>> viewed_;                     // by value: forms that TryViews has seen
+  std::map<std::string_view, const NodeScheme*> locked_;  // by node name
+  std::set<std::string_view> followed_;                   // of them
   std::set<int> promised_;  // roots that a copy will probably be forwarded of
+
+  std::vector<std::optional<NodeOptions>> node_options_;  // by node
+  std::vector<ValueOutlook> outlook_;                     // by value; empty: nothing is foreseen
+  std::set<std::pair<ValueId, Layout>> expected_;         // copies that will be made anyway
 
   std::set<NodeId> chained_;                           // nodes that a step before has computed
   std::optional<std::pair<ValueId, Layout>> assumed_;  // a value without forms, and how it will lie

@@ -1,6 +1,7 @@
 // Layouts and kernels by a greedy walk in topological order.
 #include <algorithm>
 
+#include "backend/host.h"
 #include "runtime/prepare/scheduler.h"
 
 namespace sula {
@@ -24,7 +25,8 @@ Scheduler::Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> ba
       forms_(concrete.graph.value_slots()),
       recipes_(concrete.graph.value_slots()),
       readers_(concrete.graph.value_slots()),
-      viewed_(concrete.graph.value_slots()) {
+      viewed_(concrete.graph.value_slots()),
+      node_options_(concrete.graph.node_slots()) {
   for (NodeId id : order_)
     for (ValueId v : graph_.node(id).inputs)
       if (v != kNoValue && (readers_[v].empty() || readers_[v].back() != id))
@@ -34,12 +36,16 @@ Scheduler::Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> ba
     for (const Backend* backend : backends)
       for (const ChainEntry& entry : backend->Chains())
         max_path_ = std::max(max_path_, 2 * entry.ops.size() - 1);
+  if (options_.lock)
+    for (const NodeScheme& scheme : options_.lock->nodes) locked_.emplace(scheme.name, &scheme);
 }
 
 Result<Schedule> Scheduler::Run() {
+  if (!options_.lock || options_.adapt_lock) LookAhead();
   for (size_t i = 0; i < graph_.inputs().size(); ++i) {
     const ValueId v = graph_.inputs()[i];
     AddRoot(v, Layout::kRowMajor, s_.AddStorage(Place::kInput, static_cast<int>(i)));
+    Promise(v, Layout::kRowMajor);
   }
   for (size_t i = 0; i < graph_.outputs().size(); ++i) {
     const ValueId v = graph_.outputs()[i];
@@ -55,6 +61,7 @@ Result<Schedule> Scheduler::Run() {
       if (const auto outputs = outputs_of_.find(v); outputs != outputs_of_.end())
         for (size_t i : outputs->second) WriteOutput(i);
   }
+  RETURN_IF_ERROR(CheckFollowed());
   return std::move(s_);
 }
 
@@ -93,14 +100,13 @@ double Scheduler::CostOf(ValueId v, Layout layout) {
   const TensorDesc to = DenseDesc(TypeOf(v), DimsOf(v), layout);
   if (assumed_ && assumed_->first == v) {
     if (assumed_->second == layout) return 0;
-    return Copier().CopyCost(DenseDesc(TypeOf(v), DimsOf(v), assumed_->second), to,
-                             options_.threads);
+    return CopyCost(DenseDesc(TypeOf(v), DimsOf(v), assumed_->second), to);
   }
   if (FormsOf(v).empty()) TryViews(v);
   double cost = kNever;
   for (int form : FormsOf(v)) {
     if (graph_.Constant(v) || s_.DescIn(form, layout)) return 0;
-    cost = std::min(cost, CopyCost(s_.AnyUse(form), to));
+    cost = std::min(cost, CopyCost(s_.Desc(s_.AnyUse(form)), to));
   }
   return cost < kNever ? cost : Assemble(v, layout).seconds;
 }
@@ -111,7 +117,7 @@ FormUse Scheduler::BestSource(ValueId v, const TensorDesc& to) {
   for (int form : FormsOf(v)) {
     FormUse use = s_.AnyUse(form);
     if (to.layout != Layout::kStrided && s_.DescIn(form, to.layout)) use.layout = to.layout;
-    const double cost = CopyCost(use, to);
+    const double cost = CopyCost(s_.Desc(use), to);
     if (cost >= least) continue;
     least = cost;
     best = use;
@@ -147,7 +153,7 @@ void Scheduler::AddCopy(ValueId v, FormUse from, FormUse to) {
   step.report.op = "Copy";
   step.report.backend = Copier().name();
   step.report.kernel = "copy";
-  step.report.seconds = CopyCost(from, s_.Desc(to));
+  step.report.seconds = CopyCost(s_.Desc(from), s_.Desc(to));
   s_.steps.push_back(std::move(step));
 }
 
@@ -160,8 +166,9 @@ void Scheduler::WriteOutput(size_t i) {
   AddCopy(v, from, {form, Layout::kRowMajor});
 }
 
-double Scheduler::CopyCost(FormUse from, const TensorDesc& to) const {
-  return Copier().CopyCost(s_.Desc(from), to, options_.threads);
+double Scheduler::CopyCost(const TensorDesc& from, const TensorDesc& to) const {
+  if (options_.lock && !options_.adapt_lock) return HostCopyCost(from, to, options_.threads);
+  return Copier().CopyCost(from, to, options_.threads);
 }
 
 // ---- nodes
@@ -180,10 +187,10 @@ Status Scheduler::Visit(NodeId id) {
   step.report.op = node.op->name;
   KernelChoice kernel = BestKernel(id, step.report.candidates);
   if (!kernel.backend) return NoKernel(step.report.candidates);
-  if (const std::vector<NodeId> path = PathFrom(id); path.size() > 1) {
-    kernel = BestOf(path, std::move(kernel), step.report.candidates);
-    step.rest.assign(path.begin() + 1, path.begin() + kernel.nodes);
-  }
+  const std::vector<NodeId> path = PathFrom(id);
+  ASSIGN_OR_RETURN(const bool locked, FollowLock(path, kernel, step.report));
+  if (!locked && path.size() > 1) kernel = BestOf(path, std::move(kernel), step.report.candidates);
+  step.rest.assign(path.begin() + 1, path.begin() + kernel.nodes);
   for (NodeId next : step.rest) {
     chained_.insert(next);
     step.report.op += StrCat(" + ", graph_.node(next).op->name);
@@ -215,36 +222,13 @@ Status Scheduler::AddDynamic(NodeId id) {
   return {};
 }
 
-bool Ports::HasEmptyInput() const {
-  return std::any_of(inputs.begin(), inputs.end(),
-                     [](const TensorDesc& d) { return d.present && d.num_elements() == 0; });
-}
-
-KernelRequest Ports::Request(const Node& node, const SchemeOptions& options) const {
-  return {&node, inputs, outputs, constants, options.threads, options.max_error};
-}
-
-Ports Scheduler::PortsOf(NodeId id) const {
+const NodeOptions& Scheduler::OptionsOf(NodeId id) {
+  std::optional<NodeOptions>& known = node_options_[static_cast<size_t>(id)];
+  if (known) return *known;
   const Node& node = graph_.node(id);
-  Ports ports{node.inputs, node.outputs, {}, {}, {}};
-  const auto describe = [&](ValueId v) {
-    return v == kNoValue ? TensorDesc{} : DenseDesc(graph_.value(v).type.dtype, DimsOf(v));
-  };
-  for (ValueId v : node.inputs) {
-    ports.inputs.push_back(describe(v));
-    ports.constants.push_back(graph_.Constant(v));
-  }
-  for (ValueId v : node.outputs) ports.outputs.push_back(describe(v));
-  return ports;
-}
-
-KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& reports) {
-  const Node& node = graph_.node(id);
-  const Ports ports = PortsOf(id);
-  const bool empty_input = ports.HasEmptyInput();
-  const KernelRequest request = ports.Request(node, options_);
-
-  KernelChoice best;
+  NodeOptions& options = known.emplace(NodeOptions{PortsOf(graph_, id), {}, {}});
+  const bool empty_input = options.ports.HasEmptyInput();
+  const KernelRequest request = options.ports.Request(node, options_);
   for (Backend* backend : backends_) {
     for (const KernelEntry& entry : backend->Kernels(*node.op)) {
       CandidateReport report{.backend = std::string(backend->name()),
@@ -256,24 +240,41 @@ KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& repo
                               : entry.accept ? entry.accept(request)
                                              : Verdict::Yes();
       if (verdict) {
-        PortNeeds needs(ports);
-        if (entry.layouts) entry.layouts(request, needs.inputs, needs.outputs);
-        KernelChoice choice{.backend = backend, .scheme = &entry};
-        choice.estimate = entry.estimate ? entry.estimate(request) : 0;
-        SetLayouts(ports, needs, choice);
-        report.seconds = choice.seconds;
-        if (choice.seconds < best.seconds) best = std::move(choice);
+        KernelOption option{backend, &entry, NeedsOf(entry, options.ports, request)};
+        option.estimate = entry.estimate ? entry.estimate(request) : 0;
+        option.measured = MeasuredSeconds({&request, 1}, option.scheme);
+        option.report = options.reports.size();
+        report.kernel_seconds = option.estimate;
+        report.measured_seconds = option.measured;
+        options.accepted.push_back(std::move(option));
       } else {
         report.refused = verdict.reason();
       }
-      reports.push_back(std::move(report));
+      options.reports.push_back(std::move(report));
     }
+  }
+  return options;
+}
+
+KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& reports) {
+  const NodeOptions& options = OptionsOf(id);
+  const size_t first = reports.size();
+  reports.insert(reports.end(), options.reports.begin(), options.reports.end());
+  KernelChoice best;
+  for (const KernelOption& option : options.accepted) {
+    KernelChoice choice{.backend = option.backend, .scheme = option.scheme};
+    choice.estimate = option.estimate;
+    choice.measured = option.measured;
+    SetLayouts(options.ports, option.needs, choice);
+    reports[first + option.report].seconds = choice.total();
+    if (choice.total() < best.total()) best = std::move(choice);
   }
   return best;
 }
 
 void Scheduler::SetLayouts(const Ports& ports, const PortNeeds& needs, KernelChoice& choice) {
-  Layout follow = Layout::kRowMajor;
+  // Ports that take any layout: as the largest of them lies, unless another way costs less.
+  std::vector<Layout> ways = {Layout::kRowMajor};
   int64_t largest = -1;
   for (size_t i = 0; i < ports.inputs.size(); ++i) {
     const TensorDesc& desc = ports.inputs[i];
@@ -281,20 +282,28 @@ void Scheduler::SetLayouts(const Ports& ports, const PortNeeds& needs, KernelCho
         desc.dims.size() < 3 || desc.num_elements() <= largest)
       continue;
     largest = desc.num_elements();
-    follow = PreferredLayout(ports.input_values[i]);
+    ways = {PreferredLayout(ports.input_values[i])};
+    if (!outlook_.empty())
+      ways.push_back(ways[0] == Layout::kRowMajor ? Layout::kChannelLast : Layout::kRowMajor);
   }
-  auto layout_of = [&](LayoutNeed need, const TensorDesc& desc) {
-    if (need == LayoutNeed::kChannelLast && desc.dims.size() >= 2) return Layout::kChannelLast;
-    if (need == LayoutNeed::kFollow && desc.dims.size() >= 3) return follow;
-    return Layout::kRowMajor;
-  };
-  choice.seconds = choice.estimate;
-  for (size_t i = 0; i < ports.inputs.size(); ++i) {
-    choice.inputs.push_back(layout_of(needs.inputs[i], ports.inputs[i]));
-    if (ports.inputs[i].present) choice.seconds += CostOf(ports.input_values[i], choice.inputs[i]);
+  choice.seconds = kNever;
+  for (Layout follow : ways) {
+    const double kernel = choice.measured > 0 ? choice.measured : choice.estimate;
+    double seconds = kernel, outlook = 0;
+    PortLayouts layouts = LayoutsOf(ports, needs, follow);
+    for (size_t i = 0; i < ports.inputs.size(); ++i) {
+      const ValueId v = ports.input_values[i];
+      if (ports.inputs[i].present && !expected_.contains({v, layouts.inputs[i]}))
+        seconds += CostOf(v, layouts.inputs[i]);
+    }
+    for (size_t i = 0; i < ports.outputs.size(); ++i)
+      if (ports.outputs[i].present) outlook += Outlook(ports.output_values[i], layouts.outputs[i]);
+    if (seconds + outlook >= choice.total()) continue;
+    choice.seconds = seconds;
+    choice.outlook = outlook;
+    choice.inputs = std::move(layouts.inputs);
+    choice.outputs = std::move(layouts.outputs);
   }
-  for (size_t i = 0; i < ports.outputs.size(); ++i)
-    choice.outputs.push_back(layout_of(needs.outputs[i], ports.outputs[i]));
 }
 
 void Scheduler::AddKernel(Step step, const KernelChoice& choice) {
@@ -309,6 +318,7 @@ void Scheduler::AddKernel(Step step, const KernelChoice& choice) {
     if (outputs[i] == kNoValue) continue;
     const int form = AddRoot(outputs[i], choice.outputs[i], s_.AddStorage(Place::kArena));
     step.outputs.back() = Used({form, choice.outputs[i]});
+    Promise(outputs[i], choice.outputs[i]);
   }
   step.report.backend = choice.backend->name();
   step.report.kernel = std::visit([](const auto* entry) { return entry->name; }, choice.scheme);
