@@ -10,6 +10,7 @@
 
 #include "backend/host.h"
 #include "backends/reference/reference_backend.h"
+#include "ir/text.h"
 #include "ops/catalogue.h"
 #include "ops/conv.h"
 #include "plan_harness.h"
@@ -272,7 +273,8 @@ TEST_F(Schemes, LocksThatDoNotFitNameNodeAndLine) {
   expect([](SchemeLock& l) { l.nodes[0].outputs = {Layout::kRowMajor}; },
          {"'first'", "line 10", "does not take these layouts"});
   expect([](SchemeLock& l) { l.nodes[0].inputs.pop_back(); }, {"does not take these layouts"});
-  expect([](SchemeLock& l) { l.nodes[0].op = "Relu"; }, {"'first' is a Conv, not a Relu"});
+  expect([](SchemeLock& l) { l.nodes[0].op = "Relu"; },
+         {"'first' is a Conv for this kernel, not a Relu"});
   expect([](SchemeLock& l) { l.nodes.erase(l.nodes.begin()); },
          {"'first'", "no line for this node"});
   expect([](SchemeLock& l) { l.nodes.push_back(l.nodes[0]), l.nodes.back().name = "ghost"; },

@@ -50,8 +50,10 @@ struct NodeOptions {
 class Scheduler {
  public:
   Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> backends,
-            const SchemeOptions& options);
+            const SchemeOptions& options, std::vector<uint8_t> laid);
   Result<Schedule> Run();
+  // Seconds of the schedule's nodes if each had the fastest kernel and nothing were copied.
+  double LeastSeconds(const Schedule& schedule);
 
  private:
   // ---- forms of values
@@ -107,6 +109,8 @@ class Scheduler {
   double ReaderCost(NodeId reader, ValueId v, Layout layout);
   // The same for operators that only move elements; nothing for others.
   std::optional<double> MovementCost(const Node& node, ValueId v, Layout layout);
+  // Seconds of what a reader's other input needs to be in this layout, by the walk before.
+  double OtherInputCost(ValueId v, Layout layout);
   // Seconds of a copy to this layout from the other one; 0 if they are the same.
   double ConversionCost(ValueId v, Layout to);
   // v has been made in this layout: notes whether it will be copied.
@@ -208,8 +212,9 @@ class Scheduler {
   std::set<int> promised_;  // roots that a copy will probably be forwarded of
 
   std::vector<std::optional<NodeOptions>> node_options_;  // by node
-  std::vector<ValueOutlook> outlook_;                     // by value; empty: nothing is foreseen
-  std::set<std::pair<ValueId, Layout>> expected_;         // copies that will be made anyway
+  std::vector<uint8_t> laid_;          // by value: layouts (bits) it had in the walk before
+  std::vector<ValueOutlook> outlook_;  // by value; empty: nothing is foreseen
+  std::set<std::pair<ValueId, Layout>> expected_;  // copies that will be made anyway
 
   std::set<NodeId> chained_;                           // nodes that a step before has computed
   std::optional<std::pair<ValueId, Layout>> assumed_;  // a value without forms, and how it will lie
