@@ -40,7 +40,7 @@ double Scheduler::ReaderCost(NodeId reader, ValueId v, Layout layout) {
     for (Layout follow : kChoices) {
       const PortLayouts layouts = LayoutsOf(options.ports, option.needs, follow);
       bool reads_it = true;
-      double cost = option.seconds();
+      double cost = option.kernel;
       for (size_t i = 0; i < node.inputs.size(); ++i) {
         if (node.inputs[i] == v) {
           reads_it &= layouts.inputs[i] == layout || layouts.inputs[i] == Layout::kStrided;

@@ -25,6 +25,7 @@ struct KernelChoice {
   std::vector<Layout> inputs, outputs;
   double estimate = 0;      // of the kernel alone
   double measured = 0;      // the same, measured; 0: it was not
+  double kernel = 0;        // the one of both that counts
   double seconds = kNever;  // with the layout copies
   double outlook = 0;       // what the layouts of its outputs will cost their readers
 
@@ -36,13 +37,14 @@ struct KernelOption {
   Backend* backend = nullptr;
   Scheme scheme;
   PortNeeds needs;
-  double estimate = 0, measured = 0;  // as in KernelChoice
-  size_t report = 0;                  // its place in NodeOptions::reports
-
-  double seconds() const { return measured > 0 ? measured : estimate; }
+  double estimate = 0, measured = 0, kernel = 0;  // as in KernelChoice
+  size_t report = 0;                              // its place in NodeOptions::reports
 };
 struct NodeOptions {
   Ports ports;
+  // What estimates are multiplied with where other kernels of the node were measured: as much as
+  // the fastest of them took longer, or less long, than predicted.
+  double scale = 1;
   std::vector<KernelOption> accepted;
   std::vector<CandidateReport> reports;  // refusals included; without seconds
 };

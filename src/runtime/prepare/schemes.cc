@@ -228,7 +228,7 @@ const NodeOptions& Scheduler::OptionsOf(NodeId id) {
   std::optional<NodeOptions>& known = node_options_[static_cast<size_t>(id)];
   if (known) return *known;
   const Node& node = graph_.node(id);
-  NodeOptions& options = known.emplace(NodeOptions{PortsOf(graph_, id), {}, {}});
+  NodeOptions& options = known.emplace(NodeOptions{PortsOf(graph_, id), 1, {}, {}});
   const bool empty_input = options.ports.HasEmptyInput();
   const KernelRequest request = options.ports.Request(node, options_);
   for (Backend* backend : backends_) {
@@ -258,6 +258,14 @@ const NodeOptions& Scheduler::OptionsOf(NodeId id) {
       options.reports.push_back(std::move(report));
     }
   }
+  double fastest = kNever;
+  for (const KernelOption& option : options.accepted) {
+    if (option.measured <= 0 || option.estimate <= 0 || option.measured >= fastest) continue;
+    fastest = option.measured;
+    options.scale = option.measured / option.estimate;
+  }
+  for (KernelOption& option : options.accepted)
+    option.kernel = option.measured > 0 ? option.measured : option.estimate * options.scale;
   return options;
 }
 
@@ -270,6 +278,7 @@ KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& repo
     KernelChoice choice{.backend = option.backend, .scheme = option.scheme};
     choice.estimate = option.estimate;
     choice.measured = option.measured;
+    choice.kernel = option.kernel;
     SetLayouts(options.ports, option.needs, choice);
     reports[first + option.report].seconds = choice.total();
     if (choice.total() < best.total()) best = std::move(choice);
@@ -293,8 +302,7 @@ void Scheduler::SetLayouts(const Ports& ports, const PortNeeds& needs, KernelCho
   }
   choice.seconds = kNever;
   for (Layout follow : ways) {
-    const double kernel = choice.measured > 0 ? choice.measured : choice.estimate;
-    double seconds = kernel, outlook = 0;
+    double seconds = choice.kernel, outlook = 0;
     PortLayouts layouts = LayoutsOf(ports, needs, follow);
     for (size_t i = 0; i < ports.inputs.size(); ++i) {
       const ValueId v = ports.input_values[i];
@@ -328,7 +336,7 @@ void Scheduler::AddKernel(Step step, const KernelChoice& choice) {
   step.report.backend = choice.backend->name();
   step.report.kernel = std::visit([](const auto* entry) { return entry->name; }, choice.scheme);
   step.report.seconds = choice.estimate;
-  s_.seconds += choice.measured > 0 ? choice.measured : choice.estimate;
+  s_.seconds += choice.kernel;
   s_.steps.push_back(std::move(step));
 }
 
@@ -338,7 +346,7 @@ double Scheduler::LeastSeconds(const Schedule& schedule) {
     if (step.kind != Step::Kind::kKernel) continue;
     double least = kNever;
     for (const KernelOption& option : OptionsOf(step.node).accepted)
-      least = std::min(least, option.seconds());
+      least = std::min(least, option.kernel);
     sum += least;
   }
   return sum;
