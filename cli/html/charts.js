@@ -75,7 +75,7 @@ function showCandidates(panel) {
   const times = points.flatMap((p) => [p.x, p.y]), both = [Math.min(...times), Math.max(...times)];
   const errors = points.map((p) => Math.max(p.x / p.y, p.y / p.x)).sort((a, b) => a - b);
   panel.append(el("b", {}, "Candidates, as tuning timed them"),
-    el("p", {}, `${plural(points.length, "kernel")} by itself on ${plural(data.tune ? data.tune.measured_nodes : 0, "kind")} of nodes; filled: chosen. Predictions are off by a factor of ${errors[Math.floor(errors.length / 2)].toFixed(2)} in the median.`),
+    el("p", {}, `${plural(points.length, "kernel")}, each timed by itself on the nodes that had a choice; filled: chosen. Predictions are off by a factor of ${errors[Math.floor(errors.length / 2)].toFixed(2)} in the median.`),
     logPlot({points, xTitle: "predicted", yTitle: "measured", xText: seconds, yText: seconds, xRange: both, yRange: both, draw: drawDiagonal}));
   return true;
 }
