@@ -6,6 +6,7 @@
 #include "backends/cpu/conv_adapter.h"
 #include "backends/cpu/conv_kernels.h"
 #include "backends/cpu/conv_winograd.h"
+#include "backends/cpu/kernels/conv/narrow.h"
 #include "backends/cpu/kernels/conv/plan.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
 
@@ -16,6 +17,8 @@ namespace {
 constexpr int64_t kMaxPlanarChannels = 4;
 // Vector operations for each float that the planar kernel copies into strips.
 constexpr double kStripOperations = 0.25;
+// The same for each float of a channel-last map that the narrow kernel turns into strips.
+constexpr double kTurnOperations = 3;
 
 double ConvFlops(const ConvSpec& s) {
   return 2.0 * static_cast<double>(s.batch * s.window.out_pixels() * s.window.taps()) *
@@ -99,6 +102,47 @@ Result<std::unique_ptr<Kernel>> CreatePlanar(const KernelRequest& request) {
   return MakeConv<ConvPlanar>(request, spec, MachineFor(request, spec));
 }
 
+// ---- few output channels
+
+Verdict AcceptNarrow(const KernelRequest& request) {
+  if (Verdict v = AcceptConv(request); !v) return v;
+  const Result<ConvSpec> spec = ConvSpecOf(request);
+  if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
+  if (spec->out_channels > kMaxNarrowOutputs)
+    return Verdict::No(StrCat("more than ", kMaxNarrowOutputs, " output channels"));
+  const Window& w = spec->window;
+  if (w.in[0] != 1 || w.kernel[0] != 1 || w.pad[0] != 0) return Verdict::No("three spatial axes");
+  if (w.stride[2] != 1) return Verdict::No("a horizontal stride");
+  return Verdict::Yes();
+}
+
+double EstimateNarrow(const KernelRequest& request) {
+  const Result<ConvSpec> spec = ConvSpecOf(request);
+  const Window& w = spec->window;
+  const NarrowKernels& kernels = NarrowFor(BestTarget());
+  const int64_t tile = kernels.tile_pixels[spec->out_channels];
+  const int64_t padded = (w.out[2] + tile - 1) / tile * tile;
+  const auto band = static_cast<double>(PlanarBandRows(*spec, request.threads));
+  const double bands =
+      std::ceil(static_cast<double>(w.out[1]) / band) * static_cast<double>(spec->batch);
+  // Each band turns the input rows it needs into strips.
+  const double strip_rows = (band - 1) * static_cast<double>(w.stride[1]) +
+                            static_cast<double>((w.kernel[1] - 1) * w.dilation[1] + 1);
+  const double turned = bands * strip_rows * static_cast<double>(w.in[2] * spec->in_channels);
+  Work work;
+  work.tasks = bands;
+  work.flops = ConvFlops(*spec) * static_cast<double>(padded) / static_cast<double>(w.out[2]);
+  work.efficiency = 0.72;
+  work.seconds = VectorSeconds(BestTarget(), kTurnOperations * turned);
+  work.bytes = ActivationBytes(request);
+  return Seconds(work, BestTarget(), request.threads);
+}
+
+Result<std::unique_ptr<Kernel>> CreateNarrow(const KernelRequest& request) {
+  ASSIGN_OR_RETURN(const ConvSpec spec, ConvSpecOf(request));
+  return MakeConv<ConvNarrow>(request, spec, MachineOf(request));
+}
+
 // ---- depthwise
 
 Verdict AcceptDepthwise(const KernelRequest& request) {
@@ -133,13 +177,18 @@ constexpr KernelEntry kPlanar = {.name = "planar_input",
                                  .accept = AcceptPlanar,
                                  .estimate = EstimatePlanar,
                                  .create = CreatePlanar};
+constexpr KernelEntry kNarrow = {.name = "narrow_output",
+                                 .layouts = ConvLayouts,
+                                 .accept = AcceptNarrow,
+                                 .estimate = EstimateNarrow,
+                                 .create = CreateNarrow};
 constexpr KernelEntry kGemm = {.name = "implicit_gemm",
                                .layouts = ConvLayouts,
                                .accept = AcceptConv,
                                .estimate = EstimateGemm,
                                .create = CreateGemm};
 constexpr auto kConvKernels = []<int... kI>(std::integer_sequence<int, kI...>) {
-  return std::array{kDepthwise, kPlanar,
+  return std::array{kDepthwise, kPlanar, kNarrow,
                     WinogradEntry<&kWinogradForms, kI, AcceptConv, ConvSpecOf>()..., kGemm};
 }
 (std::make_integer_sequence<int, kNumWinogradForms>());
