@@ -8,11 +8,10 @@ Verdict AcceptWinograd(const KernelRequest& request, const ConvSpec& spec,
                        const WinogradForm& form) {
   const WinogradAxis &rows = form.rows, &columns = form.columns;
   const Window& w = spec.window;
-  if (w.kernel != Axes{1, rows.r, columns.r})
-    return Verdict::No(StrCat("a kernel other than ", rows.r, "x", columns.r));
+  if (w.kernel != Axes{1, rows.r, columns.r}) return Verdict::No("made for another kernel size");
   if (w.in[0] != 1 || w.out[0] != 1 || w.pad[0] != 0) return Verdict::No("three spatial axes");
   if (w.stride != Axes{1, rows.stride, columns.stride})
-    return Verdict::No(StrCat("a stride other than ", rows.stride));
+    return Verdict::No("made for another stride");
   if (w.dilation != Axes{1, 1, 1}) return Verdict::No("a dilation");
   if (spec.groups != 1) return Verdict::No(StrCat(spec.groups, " groups"));
   if (rows.transposed &&

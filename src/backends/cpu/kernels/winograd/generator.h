@@ -261,9 +261,21 @@ constexpr bool IsExact(const WinogradAxis& axis, const WinogradMatrices& m) {
   return m.valid;
 }
 
-// How much the rounding noise of a float computation grows against a direct one, in one dimension:
-// the root of the mean over outputs k of sum_i A_ki^2 |G_i|^2 |B_i|^2 / t, t being the taps of an
-// output. In two dimensions gains multiply. It does not depend on scaling.
-double NoiseGain(const WinogradAxis& axis);
+// The noise gain is how much the rounding noise of a float computation grows against a direct one,
+// in one dimension: the root of the mean over outputs k of sum_i A_ki^2 |G_i|^2 |B_i|^2 / t, t
+// being the taps of an output. In two dimensions gains multiply. It does not depend on scaling.
+constexpr double SquaredNoiseGain(const WinogradAxis& axis) {
+  const WinogradMatrices m = MatricesOf(axis);
+  const double taps = axis.transposed ? 1. * axis.r / axis.stride : axis.r;
+  double sum = 0;
+  for (int i = 0; i < m.products; ++i) {
+    double a = 0, b = 0, g = 0;
+    for (int k = 0; k < m.outputs; ++k) a += m.at[k][i].ToDouble() * m.at[k][i].ToDouble();
+    for (int l = 0; l < m.inputs; ++l) b += m.bt[i][l].ToDouble() * m.bt[i][l].ToDouble();
+    for (int j = 0; j < m.taps; ++j) g += m.g[i][j].ToDouble() * m.g[i][j].ToDouble();
+    sum += a * b * g / taps;
+  }
+  return sum / m.outputs;
+}
 
 }  // namespace sula::cpu

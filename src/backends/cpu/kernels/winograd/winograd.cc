@@ -1,6 +1,7 @@
 #include "backends/cpu/kernels/winograd/winograd.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -20,7 +21,13 @@ int64_t Origin(const WinogradAxis& axis, int64_t pad) {
 }  // namespace
 
 double NoiseGain(const WinogradForm& form) {
-  return NoiseGain(form.rows) * NoiseGain(form.columns);
+  static constexpr auto kSquares = [] {
+    std::array<double, kNumWinogradAxes> squares{};
+    for (size_t i = 0; i < squares.size(); ++i) squares[i] = SquaredNoiseGain(kWinogradAxes[i]);
+    return squares;
+  }();
+  return std::sqrt(kSquares[static_cast<size_t>(IndexOf(form.rows))] *
+                   kSquares[static_cast<size_t>(IndexOf(form.columns))]);
 }
 
 double ExpectedError(const WinogradForm& form, int64_t channels, int64_t depth) {
@@ -65,7 +72,12 @@ Result<Winograd> Winograd::Make(const ConvSpec& spec, const WinogradForm& form, 
 
 void Winograd::PackFilters(const float* weights, float* to) const {
   const GemmKernels& kernels = GemmFor(machine_.target);
-  const WinogradMatrices rows = MatricesOf(form_.rows), columns = MatricesOf(form_.columns);
+  static constexpr auto kMatrices = [] {
+    std::array<WinogradFilterMatrix, kNumWinogradAxes> matrices{};
+    for (size_t i = 0; i < matrices.size(); ++i)
+      matrices[i] = WinogradFilterMatrix(MatricesOf(kWinogradAxes[i]));
+    return matrices;
+  }();
   const int64_t k = spec_.in_channels, taps = spec_.window.taps();
   constexpr int64_t kStep = 64;  // values of k to a task
   const int64_t steps = (k + kStep - 1) / kStep;
@@ -73,7 +85,8 @@ void Winograd::PackFilters(const float* weights, float* to) const {
   Parallel(machine_.threads).For(tasks, [&](int64_t task, int) {
     const Panel& panel = panels_[static_cast<size_t>(task / steps)];
     WinogradFilterPass pass;
-    pass.rows = &rows, pass.columns = &columns;
+    pass.rows = &kMatrices[static_cast<size_t>(IndexOf(form_.rows))];
+    pass.columns = &kMatrices[static_cast<size_t>(IndexOf(form_.columns))];
     const bool transposed = form_.rows.transposed;
     pass.column_stride = transposed ? taps : k * taps;
     pass.k_stride = transposed ? spec_.out_channels * taps : taps;
@@ -88,7 +101,7 @@ void Winograd::PackFilters(const float* weights, float* to) const {
 
 void Winograd::ChooseBlocks() {
   const Window& w = spec_.window;
-  auto count = [](int64_t out, int64_t tile) { return (out + tile - 1) / tile; };
+  auto count = [](int64_t all, int64_t part) { return (all + part - 1) / part; };
   tile_rows_ = count(w.out[1], form_.rows.outputs());
   tile_columns_ = count(w.out[2], form_.columns.outputs());
   tiles_ = spec_.batch * tile_rows_ * tile_columns_;
@@ -98,19 +111,20 @@ void Winograd::ChooseBlocks() {
   const int64_t tile_bytes =
       form_.positions() * (RowStride(spec_.in_channels) + RowStride(spec_.out_channels)) * 4;
   int64_t block = std::max<int64_t>(18, l2 / 2 / tile_bytes);
+  int64_t blocks = count(tiles_, block);
   if (machine_.threads > 1) {
-    // Blocks of their own need no barriers between the steps; but with too few of them, threads
-    // would idle or read all filters for a handful of tiles each.
-    const int64_t wanted = 3 * machine_.threads;
-    shared_ = tiles_ < wanted * 18;
+    // Blocks of their own need no barriers between the steps; three for each thread leave room for
+    // balance. With too few tiles, threads would read all filters for a handful each.
+    const int64_t threads = machine_.threads;
+    const int64_t each = std::min<int64_t>(3, tiles_ / (threads * 18));
+    shared_ = each == 0;
     if (shared_) {
-      block *= machine_.threads;  // every thread's L2 holds a share
+      blocks = count(tiles_, block * threads);  // every thread's L2 holds a share
     } else {
-      block = std::min(block, (tiles_ + wanted - 1) / wanted);
+      blocks = count(std::max(blocks, each * threads), threads) * threads;
     }
   }
-  const int64_t blocks = (tiles_ + block - 1) / block;
-  block_tiles_ = (tiles_ + blocks - 1) / blocks;
+  block_tiles_ = count(tiles_, blocks);
 }
 
 size_t Winograd::scratch_floats() const {

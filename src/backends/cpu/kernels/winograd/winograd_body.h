@@ -233,16 +233,11 @@ void RunWinogradFilters(const WinogradFilterPass& pass) {
   using D = typename Wide::D;
   const int rows = pass.rows->products, row_taps = pass.rows->taps;
   const int columns = pass.columns->products, column_taps = pass.columns->taps;
-  double g[2][kMaxWinogradSize][kMaxWinogradSize];
-  for (int i = 0; i < kMaxWinogradSize; ++i)
-    for (int j = 0; j < kMaxWinogradSize; ++j) {
-      g[0][i][j] = pass.rows->g[i][j].ToDouble();
-      g[1][i][j] = pass.columns->g[i][j].ToDouble();
-    }
+  const auto &g = pass.rows->g, &h = pass.columns->g;
   for (int64_t k = pass.k_begin; k < pass.k_end; ++k) {
     float* to = pass.to + (k - pass.k_begin) * pass.width;
     for (int c = 0; c < pass.width; c += Wide::kLanes, to += Wide::kLanes) {
-      D w[kMaxWinogradSize * kMaxWinogradSize];
+      D w[WinogradFilterMatrix::kMaxTaps * WinogradFilterMatrix::kMaxTaps];
       const int taps = row_taps * column_taps;
       for (int lane = 0; lane < Wide::kLanes; ++lane) {
         const bool inside = c + lane < pass.num_columns;
@@ -250,15 +245,15 @@ void RunWinogradFilters(const WinogradFilterPass& pass) {
         for (int t = 0; t < taps; ++t) w[t][lane] = inside ? from[t] : 0.f;
       }
       for (int i = 0; i < rows; ++i) {
-        D s[kMaxWinogradSize];  // row i of G w
+        D s[WinogradFilterMatrix::kMaxTaps];  // row i of G w
         for (int b = 0; b < column_taps; ++b) {
-          D sum = g[0][i][0] * w[b];
-          for (int a = 1; a < row_taps; ++a) sum += g[0][i][a] * w[a * column_taps + b];
+          D sum = g[i][0] * w[b];
+          for (int a = 1; a < row_taps; ++a) sum += g[i][a] * w[a * column_taps + b];
           s[b] = sum;
         }
         for (int j = 0; j < columns; ++j) {
-          D sum = g[1][j][0] * s[0];
-          for (int b = 1; b < column_taps; ++b) sum += g[1][j][b] * s[b];
+          D sum = h[j][0] * s[0];
+          for (int b = 1; b < column_taps; ++b) sum += h[j][b] * s[b];
           const typename Wide::F u = __builtin_convertvector(sum, typename Wide::F);
           __builtin_memcpy(to + (i * columns + j) * pass.to_position, &u, sizeof u);
         }
