@@ -1,7 +1,6 @@
 // The forms of Winograd's filtering that there are transforms for.
 #pragma once
 
-#include <cstdint>
 #include <iterator>
 
 #include "backends/cpu/kernels/winograd/generator.h"
@@ -64,17 +63,5 @@ inline constexpr WinogradForm kWinogradTransposedForms[] = {
 };
 inline constexpr int kNumWinogradTransposedForms =
     static_cast<int>(std::size(kWinogradTransposedForms));
-
-// Growth of rounding noise against direct convolution (generator.h), of both axes together.
-double NoiseGain(const WinogradForm& form);
-
-// The largest error to be expected, relative to the largest output, where sums over `channels`
-// inputs are made of partial sums over `depth` of them: NoiseGain times what such a sum loses, as
-// measured with normal data over all forms (tests/backends_cpu/winograd_test.cc; the root of the
-// mean square is a tenth).
-double ExpectedError(const WinogradForm& form, int64_t channels, int64_t depth);
-// The longest partial sums, all channels or some round numbers less, whose expected error is within
-// max_error. 0: there are none.
-int64_t DepthWithin(const WinogradForm& form, int64_t channels, double max_error);
 
 }  // namespace sula::cpu

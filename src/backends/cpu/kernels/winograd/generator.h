@@ -245,6 +245,27 @@ constexpr WinogradMatrices MatricesOf(const WinogradAxis& axis) {
   return m;
 }
 
+// Neighbouring products that belong to opposite points p and -p share work: their rows of B^T are a
+// polynomial's even part plus and minus its odd part, and in A^T their columns are equal in even
+// powers and opposite in odd ones. By product: 0 alone, 1 first of a pair, 2 second.
+using WinogradPairs = std::array<int, kMaxWinogradSize>;
+// Pairs of rows of m, each of `length`, or of columns.
+constexpr WinogradPairs PairsOf(const WinogradMatrix& m, bool of_rows, int products, int length) {
+  WinogradPairs kinds{};
+  for (int i = 0; i + 1 < products; ++i) {
+    bool same = false, opposite = false, other = false;
+    for (int k = 0; k < length; ++k) {
+      const Rational a = of_rows ? m[i][k] : m[k][i], b = of_rows ? m[i + 1][k] : m[k][i + 1];
+      if (a == Rational(0) && b == a) continue;
+      same |= a == b;
+      opposite |= a == Rational(0) - b;
+      other |= !(a == b) && !(a == Rational(0) - b);
+    }
+    if (same && opposite && !other) kinds[i] = 1, kinds[i + 1] = 2, ++i;
+  }
+  return kinds;
+}
+
 // Proof by exact arithmetic that the matrices compute the axis: for all outputs k, taps j and
 // inputs l, the sum over i of A_ki G_ij B_il is 1 if tap j of output k meets input l, else 0.
 constexpr bool IsExact(const WinogradAxis& axis, const WinogradMatrices& m) {

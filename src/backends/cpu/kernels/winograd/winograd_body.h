@@ -45,9 +45,7 @@ template <class V, class Row, int kCount>
   return acc;
 }
 
-// The code of one axis. Neighbouring products that belong to opposite points p and -p share work:
-// their rows of B^T are a polynomial's even part plus and minus its odd part, and in A^T their
-// columns are equal in even powers and opposite in odd ones.
+// The code of one axis.
 template <WinogradAxis kAxis>
 struct WinogradCode {
   static constexpr int kInputs = kAxis.inputs(), kProducts = kAxis.products();
@@ -55,24 +53,8 @@ struct WinogradCode {
   static constexpr WinogradMatrices kMatrices = MatricesOf(kAxis);
   static_assert(kMatrices.valid);
 
-  // By product: 0 alone, 1 first of a pair, 2 second. by_row: pairs of rows of m, else of columns.
-  static constexpr std::array<int, kMaxWinogradSize> Pairs(const WinogradMatrix& m, bool by_row) {
-    std::array<int, kMaxWinogradSize> kinds{};
-    for (int i = 0; i + 1 < kProducts; ++i) {
-      bool same = false, opposite = false, other = false;
-      for (int k = 0; k < (by_row ? kInputs : kOutputs); ++k) {
-        const Rational a = by_row ? m[i][k] : m[k][i], b = by_row ? m[i + 1][k] : m[k][i + 1];
-        if (a == Rational(0) && b == a) continue;
-        same |= a == b;
-        opposite |= a == Rational(0) - b;
-        other |= !(a == b) && !(a == Rational(0) - b);
-      }
-      if (same && opposite && !other) kinds[i] = 1, kinds[i + 1] = 2, ++i;
-    }
-    return kinds;
-  }
-  static constexpr auto kInputPairs = Pairs(kMatrices.bt, true);
-  static constexpr auto kOutputPairs = Pairs(kMatrices.at, false);
+  static constexpr WinogradPairs kInputPairs = PairsOf(kMatrices.bt, true, kProducts, kInputs);
+  static constexpr WinogradPairs kOutputPairs = PairsOf(kMatrices.at, false, kProducts, kOutputs);
 
   // (row a + sign * row b) / 2 of B^T.
   template <int kA, int kB, int kSign>
