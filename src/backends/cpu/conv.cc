@@ -27,13 +27,6 @@ double ConvFlops(const ConvSpec& s) {
 
 // ---- implicit GEMM: every convolution
 
-// The machine, with the instruction set that fits the columns of the product.
-Machine MachineFor(const KernelRequest& request, const ConvSpec& spec) {
-  Machine machine = MachineOf(request);
-  machine.target = TargetForColumns(spec.out_channels / spec.groups);
-  return machine;
-}
-
 double EstimateGemm(const KernelRequest& request) {
   const Result<ConvSpec> spec = ConvSpecOf(request);
   const Window& w = spec->window;
