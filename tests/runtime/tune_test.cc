@@ -10,6 +10,7 @@
 
 #include "backend/host.h"
 #include "backends/reference/reference_backend.h"
+#include "ir/text.h"
 #include "ops/catalogue.h"
 #include "ops/conv.h"
 #include "plan_harness.h"
@@ -91,6 +92,22 @@ constexpr KernelEntry kFollow[] = {
      .estimate = [](const KernelRequest&) { return Estimate(20e-6); },
      .create = Make<1>}};
 
+// A convolution and what follows it at once, dearer by its estimates than both apart.
+constexpr const OpDef* kConvRelu[] = {&op::kConv, &op::kRelu};
+void ChainLayouts(const ChainRequest&, std::span<LayoutNeed>, std::span<LayoutNeed>) {}
+template <int kWhich>
+constexpr ChainEntry kChain = {
+    .name = kWhich == 1 ? "both" : "both_slowly",
+    .ops = kConvRelu,
+    .layouts = ChainLayouts,
+    .accept = [](const ChainRequest&) { return Verdict::Yes(); },
+    .estimate = [](const ChainRequest&) { return Estimate(kWhich == 1 ? 90e-6 : 80e-6); },
+    .create = [](const ChainRequest&) -> Result<std::unique_ptr<Kernel>> {
+      return std::unique_ptr<Kernel>(std::make_unique<SpinKernel>(kWhich));
+    }};
+constexpr ChainEntry kChains[] = {kChain<1>, kChain<2>};
+bool g_chains = false;
+
 class SpinBackend : public HostBackend {
  public:
   std::string_view name() const override { return "spin"; }
@@ -99,6 +116,9 @@ class SpinBackend : public HostBackend {
     if (&op == &op::kConv) return kSpatial;
     if (op.Has(kElementwise)) return kFollow;
     return {};
+  }
+  std::span<const ChainEntry> Chains() const override {
+    return g_chains ? std::span<const ChainEntry>(kChains) : std::span<const ChainEntry>();
   }
   double CopyCost(const TensorDesc&, const TensorDesc&, int) const override {
     return Estimate(1e-6);
@@ -126,7 +146,7 @@ class Schemes : public testing::Test {
     backends_[0] = &spin_;
     reference_ = MakeReferenceBackend();
     backends_[1] = reference_.get();
-    g_random_estimates = false;
+    g_random_estimates = g_chains = false;
     std::fill(std::begin(g_runs), std::end(g_runs), 0);
     g_most_alive = 0;
   }
@@ -214,6 +234,35 @@ TEST_F(Schemes, TheBudgetIsKept) {
   EXPECT_EQ(g_runs[0] + g_runs[1] + g_runs[2], 0);
 }
 
+TEST_F(Schemes, ChainsAreTimedAndLocked) {
+  g_chains = true;
+  const auto estimated = Make({});
+  ASSERT_TRUE(estimated) << estimated.error().ToString();
+  EXPECT_EQ(Node(**estimated, "first").kernel, "slow");
+  const auto tuned = Make({.tune = {20, {}}});
+  ASSERT_TRUE(tuned) << tuned.error().ToString();
+  const NodeReport& first = Node(**tuned, "first");
+  EXPECT_EQ(first.kernel, "both");
+  EXPECT_EQ(first.op, "Conv + Relu");
+  EXPECT_THAT(first.chain, testing::ElementsAre("act"));
+  for (const CandidateReport& c : first.candidates)
+    if (c.nodes > 1) EXPECT_GE(c.measured_seconds, 20e-6) << c.kernel;
+  EXPECT_EQ((*tuned)->report().tune.distinct_nodes, 5);  // four nodes, a chain
+
+  SchemeLock lock;
+  lock.nodes = (*tuned)->schemes();
+  g_random_estimates = true;
+  for (int i = 0; i < 10; ++i) {
+    const auto again = Make({.lock = &lock});
+    ASSERT_TRUE(again) << again.error().ToString();
+    EXPECT_EQ(Node(**again, "first").kernel, "both");
+    EXPECT_EQ(Choices(**again), Choices(**tuned));
+  }
+  const auto without = Make({.chains = false, .lock = &lock});
+  ASSERT_FALSE(without);
+  EXPECT_THAT(without.error().ToString(), HasSubstr("no kernel 'spin/both'"));
+}
+
 TEST_F(Schemes, ALockDecidesWhateverTheEstimatesSay) {
   const auto plan = Make({.tune = {20, {}}});
   ASSERT_TRUE(plan);
@@ -272,7 +321,8 @@ TEST_F(Schemes, LocksThatDoNotFitNameNodeAndLine) {
   expect([](SchemeLock& l) { l.nodes[0].outputs = {Layout::kRowMajor}; },
          {"'first'", "line 10", "does not take these layouts"});
   expect([](SchemeLock& l) { l.nodes[0].inputs.pop_back(); }, {"does not take these layouts"});
-  expect([](SchemeLock& l) { l.nodes[0].op = "Relu"; }, {"'first' is a Conv, not a Relu"});
+  expect([](SchemeLock& l) { l.nodes[0].op = "Relu"; },
+         {"'first' is a Conv for this kernel, not a Relu"});
   expect([](SchemeLock& l) { l.nodes.erase(l.nodes.begin()); },
          {"'first'", "no line for this node"});
   expect([](SchemeLock& l) { l.nodes.push_back(l.nodes[0]), l.nodes.back().name = "ghost"; },

@@ -93,6 +93,8 @@ std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
         KernelChoice choice{.backend = backend, .scheme = &entry, .nodes = static_cast<int>(n)};
         choice.estimate = entry.estimate(request);
         choice.measured = MeasuredSeconds(request.nodes, choice.scheme);
+        choice.kernel =
+            choice.measured > 0 ? choice.measured : choice.estimate * OptionsOf(path[0]).scale;
         SetLayouts(whole, needs, choice);
         report.seconds = choice.total();
         report.kernel_seconds = choice.estimate;

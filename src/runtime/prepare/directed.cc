@@ -116,6 +116,7 @@ Result<KernelChoice> Scheduler::Follow(std::span<const NodeId> path, const NodeS
     choice.outputs = std::move(layouts.outputs);
     choice.estimate = candidate->kernel_seconds;
     choice.measured = candidate->measured_seconds;
+    choice.kernel = choice.measured > 0 ? choice.measured : choice.estimate;
     choice.seconds = 0;  // nothing is compared any more
     report.candidates = std::move(candidates);
     return choice;

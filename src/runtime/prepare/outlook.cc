@@ -40,10 +40,15 @@ double Scheduler::ReaderCost(NodeId reader, ValueId v, Layout layout) {
     for (Layout follow : kChoices) {
       const PortLayouts layouts = LayoutsOf(options.ports, option.needs, follow);
       bool reads_it = true;
-      for (size_t i = 0; i < node.inputs.size(); ++i)
-        reads_it &= node.inputs[i] != v || layouts.inputs[i] == layout;
+      double cost = option.kernel;
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        if (node.inputs[i] == v) {
+          reads_it &= layouts.inputs[i] == layout || layouts.inputs[i] == Layout::kStrided;
+        } else if (options.ports.inputs[i].present && !options.ports.constants[i]) {
+          cost += OtherInputCost(node.inputs[i], layouts.inputs[i]);
+        }
+      }
       if (!reads_it) continue;
-      double cost = option.seconds();
       for (size_t i = 0; i < node.outputs.size(); ++i)
         if (node.outputs[i] != kNoValue) cost += Outlook(node.outputs[i], layouts.outputs[i]);
       least = std::min(least, cost);
@@ -102,6 +107,12 @@ std::optional<double> Scheduler::MovementCost(const Node& node, ValueId v, Layou
     cost += least;
   }
   return cost;
+}
+
+double Scheduler::OtherInputCost(ValueId v, Layout layout) {
+  if (laid_.empty() || layout == Layout::kStrided) return 0;
+  const uint8_t known = laid_[static_cast<size_t>(v)];
+  return known == 0 || (known & Bit(layout)) != 0 ? 0 : ConversionCost(v, layout);
 }
 
 void Scheduler::LookAhead() {

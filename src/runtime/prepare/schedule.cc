@@ -6,9 +6,6 @@
 namespace sula {
 namespace {
 
-constexpr uint8_t Bit(Layout layout) {
-  return static_cast<uint8_t>(1u << static_cast<int>(layout));
-}
 constexpr Layout kLayouts[] = {Layout::kRowMajor, Layout::kChannelLast, Layout::kStrided};
 
 // The first layout that describes these strides, the one of `form` before others.

@@ -50,6 +50,11 @@ struct Form {
   Derive derive;                      // set where base is
 };
 
+// A layout as a bit of Form::used.
+constexpr uint8_t Bit(Layout layout) {
+  return static_cast<uint8_t>(1u << static_cast<int>(layout));
+}
+
 struct FormUse {
   int form = -1;  // -1: absent, or a value of dynamic size
   Layout layout = Layout::kRowMajor;
@@ -85,6 +90,7 @@ class Schedule {
   std::vector<Storage> storages;
   std::vector<Form> forms;
   std::vector<Step> steps;
+  double seconds = 0;  // that a run takes by what is known of kernels and copies
 
   int AddStorage(Place place, int index = 0, Layout layout = Layout::kRowMajor);
   // A form that fills a storage of its own, without gaps.

@@ -25,6 +25,7 @@ struct KernelChoice {
   std::vector<Layout> inputs, outputs;
   double estimate = 0;      // of the kernel alone
   double measured = 0;      // the same, measured; 0: it was not
+  double kernel = 0;        // the one of both that counts
   double seconds = kNever;  // with the layout copies
   double outlook = 0;       // what the layouts of its outputs will cost their readers
 
@@ -36,13 +37,14 @@ struct KernelOption {
   Backend* backend = nullptr;
   Scheme scheme;
   PortNeeds needs;
-  double estimate = 0, measured = 0;  // as in KernelChoice
-  size_t report = 0;                  // its place in NodeOptions::reports
-
-  double seconds() const { return measured > 0 ? measured : estimate; }
+  double estimate = 0, measured = 0, kernel = 0;  // as in KernelChoice
+  size_t report = 0;                              // its place in NodeOptions::reports
 };
 struct NodeOptions {
   Ports ports;
+  // What estimates are multiplied with where other kernels of the node were measured: as much as
+  // the fastest of them took longer, or less long, than predicted.
+  double scale = 1;
   std::vector<KernelOption> accepted;
   std::vector<CandidateReport> reports;  // refusals included; without seconds
 };
@@ -50,8 +52,10 @@ struct NodeOptions {
 class Scheduler {
  public:
   Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> backends,
-            const SchemeOptions& options);
+            const SchemeOptions& options, std::vector<uint8_t> laid);
   Result<Schedule> Run();
+  // Seconds of the schedule's nodes if each had the fastest kernel and nothing were copied.
+  double LeastSeconds(const Schedule& schedule);
 
  private:
   // ---- forms of values
@@ -107,6 +111,8 @@ class Scheduler {
   double ReaderCost(NodeId reader, ValueId v, Layout layout);
   // The same for operators that only move elements; nothing for others.
   std::optional<double> MovementCost(const Node& node, ValueId v, Layout layout);
+  // Seconds of what a reader's other input needs to be in this layout, by the walk before.
+  double OtherInputCost(ValueId v, Layout layout);
   // Seconds of a copy to this layout from the other one; 0 if they are the same.
   double ConversionCost(ValueId v, Layout to);
   // v has been made in this layout: notes whether it will be copied.
@@ -208,8 +214,9 @@ class Scheduler {
   std::set<int> promised_;  // roots that a copy will probably be forwarded of
 
   std::vector<std::optional<NodeOptions>> node_options_;  // by node
-  std::vector<ValueOutlook> outlook_;                     // by value; empty: nothing is foreseen
-  std::set<std::pair<ValueId, Layout>> expected_;         // copies that will be made anyway
+  std::vector<uint8_t> laid_;          // by value: layouts (bits) it had in the walk before
+  std::vector<ValueOutlook> outlook_;  // by value; empty: nothing is foreseen
+  std::set<std::pair<ValueId, Layout>> expected_;  // copies that will be made anyway
 
   std::set<NodeId> chained_;                           // nodes that a step before has computed
   std::optional<std::pair<ValueId, Layout>> assumed_;  // a value without forms, and how it will lie

@@ -17,7 +17,7 @@ Status NoKernel(const std::vector<CandidateReport>& candidates) {
 }  // namespace
 
 Scheduler::Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> backends,
-                     const SchemeOptions& options)
+                     const SchemeOptions& options, std::vector<uint8_t> laid)
     : graph_(concrete.graph),
       order_(concrete.order),
       backends_(backends),
@@ -26,7 +26,8 @@ Scheduler::Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> ba
       recipes_(concrete.graph.value_slots()),
       readers_(concrete.graph.value_slots()),
       viewed_(concrete.graph.value_slots()),
-      node_options_(concrete.graph.node_slots()) {
+      node_options_(concrete.graph.node_slots()),
+      laid_(std::move(laid)) {
   for (NodeId id : order_)
     for (ValueId v : graph_.node(id).inputs)
       if (v != kNoValue && (readers_[v].empty() || readers_[v].back() != id))
@@ -154,6 +155,7 @@ void Scheduler::AddCopy(ValueId v, FormUse from, FormUse to) {
   step.report.backend = Copier().name();
   step.report.kernel = "copy";
   step.report.seconds = CopyCost(s_.Desc(from), s_.Desc(to));
+  if (from.layout != to.layout) s_.seconds += step.report.seconds;
   s_.steps.push_back(std::move(step));
 }
 
@@ -226,7 +228,7 @@ const NodeOptions& Scheduler::OptionsOf(NodeId id) {
   std::optional<NodeOptions>& known = node_options_[static_cast<size_t>(id)];
   if (known) return *known;
   const Node& node = graph_.node(id);
-  NodeOptions& options = known.emplace(NodeOptions{PortsOf(graph_, id), {}, {}});
+  NodeOptions& options = known.emplace(NodeOptions{PortsOf(graph_, id), 1, {}, {}});
   const bool empty_input = options.ports.HasEmptyInput();
   const KernelRequest request = options.ports.Request(node, options_);
   for (Backend* backend : backends_) {
@@ -235,8 +237,11 @@ const NodeOptions& Scheduler::OptionsOf(NodeId id) {
                              .kernel = std::string(entry.name)};
       const bool fallback = backend == backends_.back();
       const bool too_large = options_.refused.contains({id, &entry});
+      // Its estimate would be held against measured times.
+      const bool needless = fallback && options_.times && !options.accepted.empty();
       const Verdict verdict = empty_input && !fallback ? Verdict::No("an input has no elements")
                               : too_large    ? Verdict::No("its memory does not fit into max_bytes")
+                              : needless     ? Verdict::No("measured kernels come before it")
                               : entry.accept ? entry.accept(request)
                                              : Verdict::Yes();
       if (verdict) {
@@ -253,6 +258,14 @@ const NodeOptions& Scheduler::OptionsOf(NodeId id) {
       options.reports.push_back(std::move(report));
     }
   }
+  double fastest = kNever;
+  for (const KernelOption& option : options.accepted) {
+    if (option.measured <= 0 || option.estimate <= 0 || option.measured >= fastest) continue;
+    fastest = option.measured;
+    options.scale = option.measured / option.estimate;
+  }
+  for (KernelOption& option : options.accepted)
+    option.kernel = option.measured > 0 ? option.measured : option.estimate * options.scale;
   return options;
 }
 
@@ -265,6 +278,7 @@ KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& repo
     KernelChoice choice{.backend = option.backend, .scheme = option.scheme};
     choice.estimate = option.estimate;
     choice.measured = option.measured;
+    choice.kernel = option.kernel;
     SetLayouts(options.ports, option.needs, choice);
     reports[first + option.report].seconds = choice.total();
     if (choice.total() < best.total()) best = std::move(choice);
@@ -288,8 +302,7 @@ void Scheduler::SetLayouts(const Ports& ports, const PortNeeds& needs, KernelCho
   }
   choice.seconds = kNever;
   for (Layout follow : ways) {
-    const double kernel = choice.measured > 0 ? choice.measured : choice.estimate;
-    double seconds = kernel, outlook = 0;
+    double seconds = choice.kernel, outlook = 0;
     PortLayouts layouts = LayoutsOf(ports, needs, follow);
     for (size_t i = 0; i < ports.inputs.size(); ++i) {
       const ValueId v = ports.input_values[i];
@@ -323,12 +336,50 @@ void Scheduler::AddKernel(Step step, const KernelChoice& choice) {
   step.report.backend = choice.backend->name();
   step.report.kernel = std::visit([](const auto* entry) { return entry->name; }, choice.scheme);
   step.report.seconds = choice.estimate;
+  s_.seconds += choice.kernel;
   s_.steps.push_back(std::move(step));
 }
 
+double Scheduler::LeastSeconds(const Schedule& schedule) {
+  double sum = 0;
+  for (const Step& step : schedule.steps) {
+    if (step.kind != Step::Kind::kKernel) continue;
+    double least = kNever;
+    for (const KernelOption& option : OptionsOf(step.node).accepted)
+      least = std::min(least, option.kernel);
+    sum += least;
+  }
+  return sum;
+}
+
+namespace {
+
+// The layouts (bits) in which steps read and write each value.
+std::vector<uint8_t> LayoutsIn(const Schedule& schedule, const Graph& graph) {
+  std::vector<uint8_t> layouts(static_cast<size_t>(graph.value_slots()), 0);
+  for (const Form& form : schedule.forms) layouts[static_cast<size_t>(form.value)] |= form.used;
+  return layouts;
+}
+
+}  // namespace
+
 Result<Schedule> ChooseSchemes(const ConcreteGraph& graph, std::span<Backend* const> backends,
                                const SchemeOptions& options) {
-  return Scheduler(graph, backends, options).Run();
+  Scheduler scheduler(graph, backends, options, {});
+  ASSIGN_OR_RETURN(Schedule best, scheduler.Run());
+  if (options.lock && !options.adapt_lock) return best;
+  // Where branches meet, a walk cannot know how the values of the other branch will lie. One that
+  // knows how they lay in the walk before often finds better layouts.
+  constexpr int kMostWalks = 4;
+  constexpr double kGoodEnough = 1.001;
+  const double least = scheduler.LeastSeconds(best);
+  std::vector<uint8_t> laid = LayoutsIn(best, graph.graph);
+  for (int walk = 1; walk < kMostWalks && best.seconds > kGoodEnough * least; ++walk) {
+    ASSIGN_OR_RETURN(Schedule next, Scheduler(graph, backends, options, laid).Run());
+    laid = LayoutsIn(next, graph.graph);
+    if (next.seconds < best.seconds) best = std::move(next);
+  }
+  return best;
 }
 
 }  // namespace sula

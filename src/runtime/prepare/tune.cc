@@ -137,7 +137,7 @@ struct Task {
   Layout follow = Layout::kRowMajor;   // of kernels that take any
   std::vector<Contender> contenders;
   double stake = 0;  // predicted seconds of all these nodes in one run
-  int count = 0;
+  int count = 0;     // of nodes; none for chains
 };
 
 // Times the contenders of one task. False, and nothing is to be made of their times, if the
@@ -241,8 +241,8 @@ class Tasks {
           nodes.push_back(readers_[graph_.node(nodes.back()).outputs[0]]);
         Task& task = At(nodes, step);
         chained_.insert(nodes.begin(), nodes.end());
-        if (task.count > 1) continue;
-        for (NodeId id : nodes) task.node_keys.push_back(Key({&id, 1}));
+        if (task.node_keys.empty())
+          for (NodeId id : nodes) task.node_keys.push_back(Key({&id, 1}));
         for (Backend* backend : backends_)
           for (const ChainEntry& entry : backend->Chains())
             if (entry.name == c.kernel && backend->name() == c.backend)
@@ -261,7 +261,7 @@ class Tasks {
       if (choices < (chained_.contains(step.node) ? 1 : 2)) continue;
       Task& task = At({step.node}, step);
       task.stake += step.report.seconds;
-      if (task.count > 1) continue;
+      ++task.count;
       for (Backend* backend : backends_.first(backends_.size() - 1))
         for (const KernelEntry& entry : backend->Kernels(*graph_.node(step.node).op))
           for (const CandidateReport& c : step.report.candidates)
@@ -302,7 +302,7 @@ class Tasks {
 
   Task& At(const std::vector<NodeId>& nodes, const Step& step) {
     Task& task = by_key_[Key(nodes)];
-    if (task.count++ > 0) return task;
+    if (!task.nodes.empty()) return task;
     task.nodes = nodes;
     for (NodeId id : nodes) task.ports.push_back(PortsOf(graph_, id));
     for (const auto* uses : {&step.inputs, &step.outputs})
@@ -312,6 +312,8 @@ class Tasks {
   }
 
   static void Add(Task& task, Backend* backend, Scheme scheme, double predicted) {
+    for (const Contender& known : task.contenders)
+      if (known.step.scheme == scheme) return;
     Contender& contender = task.contenders.emplace_back();
     contender.step.node = task.nodes[0];
     contender.step.rest.assign(task.nodes.begin() + 1, task.nodes.end());
