@@ -1,4 +1,5 @@
 // Convolution: depthwise, planar input, Winograd, implicit GEMM.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
@@ -19,6 +20,8 @@ constexpr int64_t kMaxPlanarChannels = 4;
 constexpr double kStripOperations = 0.25;
 // The same for each float of a channel-last map that the narrow kernel turns into strips.
 constexpr double kTurnOperations = 3;
+// Of the depthwise kernels: for each vector that goes into the ring, and for each tap without one.
+constexpr double kRingOperations = 6.5, kTapOperations = 7.5;
 
 double ConvFlops(const ConvSpec& s) {
   return 2.0 * static_cast<double>(s.batch * s.window.out_pixels() * s.window.taps()) *
@@ -27,6 +30,18 @@ double ConvFlops(const ConvSpec& s) {
 
 // ---- implicit GEMM: every convolution
 
+// The share of the input that windows read: strides may leave out pixels.
+double ShareRead(const Window& w) {
+  double share = 1;
+  for (size_t i = 0; i < w.stride.size(); ++i)
+    share *= std::min(1.0, static_cast<double>(w.kernel[i]) / static_cast<double>(w.stride[i]));
+  return share;
+}
+
+double BytesMoved(const KernelRequest& request, const Window& w) {
+  return ActivationBytes(request) - (1 - ShareRead(w)) * BytesOf(request.inputs[kX]);
+}
+
 double EstimateGemm(const KernelRequest& request) {
   const Result<ConvSpec> spec = ConvSpecOf(request);
   const Window& w = spec->window;
@@ -34,11 +49,10 @@ double EstimateGemm(const KernelRequest& request) {
   const ConvGemmPlan plan = PlanConvGemm(*spec, machine);
   const int64_t pixels = spec->batch * w.out_pixels();
   // Fresh input: what the windows of neighbouring pixels don't share.
-  const double row_bytes = static_cast<double>(spec->batch * w.in_pixels() * spec->in_channels) *
-                           sizeof(float) / static_cast<double>(pixels);
-  Work work = ProductWork(machine.target, plan.panels, plan.blocks, pixels,
-                          plan.shape.taps * plan.shape.k, row_bytes);
-  work.bytes = ActivationBytes(request);
+  const double row_bytes = BytesOf(request.inputs[kX]) * ShareRead(w) / static_cast<double>(pixels);
+  Work work = ProductWork(machine.target, plan.panels, plan.blocks, pixels, plan.shape.taps,
+                          plan.shape.k, row_bytes);
+  work.bytes = BytesMoved(request, w);
   return Seconds(work, machine.target, request.threads);
 }
 
@@ -148,9 +162,22 @@ Verdict AcceptDepthwise(const KernelRequest& request) {
 
 double EstimateDepthwise(const KernelRequest& request) {
   const Result<ConvSpec> spec = ConvSpecOf(request);
-  Work work{.flops = ConvFlops(*spec), .efficiency = 0.4, .bytes = ActivationBytes(request)};
+  const Window& w = spec->window;
+  const Target target = BestTarget();
+  const double lanes = DepthwiseFor(target).lanes;
+  const double vectors =
+      std::ceil(static_cast<double>(spec->out_channels) / lanes) * static_cast<double>(spec->batch);
+  const auto taps = static_cast<double>(w.taps());
+  // Through the ring, each tap loads a pixel and a weight, and each input pixel is copied once.
+  const double operations = DepthwiseUsesRing(w)
+                                ? static_cast<double>(w.out_pixels()) * (2 * taps + 1) +
+                                      kRingOperations * static_cast<double>(w.in_pixels())
+                                : static_cast<double>(w.out_pixels()) * kTapOperations * taps;
+  Work work;
+  work.seconds = VectorSeconds(target, operations * vectors);
+  work.bytes = ActivationBytes(request);
   work.tasks = static_cast<double>(CutDepthwise(*spec, request.threads).count);
-  return Seconds(work, BestTarget(), request.threads);
+  return Seconds(work, target, request.threads);
 }
 
 Result<std::unique_ptr<Kernel>> CreateDepthwise(const KernelRequest& request) {
