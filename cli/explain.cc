@@ -84,10 +84,19 @@ void PrintCommands(const PlanReport& report, const MachineSpeed& machine, bool c
          RooflineOf(n, machine).ToString(BestGuess(n))});
     if (!candidates) continue;
     const CandidateReport* const chosen = ChosenOf(n);
-    for (const CandidateReport& c : n.candidates)
-      row({"", "", "", fmt::format("  {}/{}", c.backend, c.kernel), Verdict(c, n, chosen),
+    for (size_t k = 0; k < n.candidates.size(); ++k) {
+      const CandidateReport& c = n.candidates[k];
+      std::string name = fmt::format("  {}/{}", c.backend, c.kernel);
+      // A family that is refused for one reason takes one line.
+      const size_t first = k;
+      while (!c.refused.empty() && k + 1 < n.candidates.size() &&
+             n.candidates[k + 1].refused == c.refused)
+        ++k;
+      if (k > first) name += fmt::format(" and {} more", k - first);
+      row({"", "", "", name, Verdict(c, n, chosen),
            c.refused.empty() ? FormatSeconds(c.kernel_seconds) : ""},
           c.measured_seconds, {"", "", ""});
+    }
   }
   table.Print();
   fmt::print(

@@ -45,16 +45,16 @@ constexpr std::string_view kNet = R"(graph "net" {
   output %9
 })";
 
-class PackCache : public testing::Test {
+class PackCacheTest : public testing::Test {
  protected:
-  PackCache() {
+  PackCacheTest() {
     std::string pattern = (fs::temp_directory_path() / "sula-pack-cache-XXXXXX").string();
     folder_ = mkdtemp(pattern.data());
     model_ = (folder_ / "net.sula").string();
     cache_ = (folder_ / "net.packs").string();
     Write(kNet);
   }
-  ~PackCache() override { fs::remove_all(folder_); }
+  ~PackCacheTest() override { fs::remove_all(folder_); }
 
   void Write(std::string_view text) const {
     Result<Graph> graph = ParseGraph(text, AllOps());
@@ -82,7 +82,7 @@ class PackCache : public testing::Test {
   std::string model_, cache_;
 };
 
-std::vector<float> Run(Session& session) {
+std::vector<float> Outputs(Session& session) {
   auto* x = static_cast<float*>(session.input_data(0));
   const int64_t count = NumElements(session.input_dims(0));
   for (int64_t i = 0; i < count; ++i) x[i] = static_cast<float>(i % 37) / 16 - 1;
@@ -91,13 +91,13 @@ std::vector<float> Run(Session& session) {
   return {y, y + NumElements(session.output_dims(0))};
 }
 
-TEST_F(PackCache, GivesTheSameBits) {
+TEST_F(PackCacheTest, GivesTheSameBits) {
   for (int threads : {1, 2}) {
     for (int64_t batch : {1, 3}) {
-      const std::vector<float> want = Run(*OpenWithout(threads, batch));
-      EXPECT_EQ(Run(*Open({.threads = threads}, batch)), want) << "first load";
+      const std::vector<float> want = Outputs(*OpenWithout(threads, batch));
+      EXPECT_EQ(Outputs(*Open({.threads = threads}, batch)), want) << "first load";
       const auto session = Open({.threads = threads}, batch);
-      EXPECT_EQ(Run(*session), want) << "second load, " << threads << " threads, " << batch;
+      EXPECT_EQ(Outputs(*session), want) << "second load, " << threads << " threads, " << batch;
       const PlanReport report = session->Report();
       EXPECT_THAT(report.pack_cache, HasSubstr("read from"));
       // What is left is rows of zeros.
@@ -107,7 +107,7 @@ TEST_F(PackCache, GivesTheSameBits) {
   }
 }
 
-TEST_F(PackCache, ServesSeveralShapesAndThreads) {
+TEST_F(PackCacheTest, ServesSeveralShapesAndThreads) {
   EXPECT_THAT(Open()->Report().pack_cache, HasSubstr("written to"));
   const auto size = fs::file_size(cache_);
   auto session = Open({.threads = 2}, 2);
@@ -117,7 +117,7 @@ TEST_F(PackCache, ServesSeveralShapesAndThreads) {
   EXPECT_THAT(Open()->Report().pack_cache, HasSubstr("read from")) << "the first ones are there";
 }
 
-TEST_F(PackCache, IsSharedByTheSessionsOfAModel) {
+TEST_F(PackCacheTest, IsSharedByTheSessionsOfAModel) {
   Open();
   auto model = *LoadModel(model_);
   const InputShapes shapes{{"x", {1, 3, 16, 16}}};
@@ -127,7 +127,7 @@ TEST_F(PackCache, IsSharedByTheSessionsOfAModel) {
       << "a session finds what another one of the model has mapped";
 }
 
-TEST_F(PackCache, WhatDoesNotFitIsRefusedByNameAndReplacedInAFolder) {
+TEST_F(PackCacheTest, WhatDoesNotFitIsRefusedByNameAndReplacedInAFolder) {
   const fs::path packs = folder_ / "packs";
   fs::create_directory(packs);
   Open({.pack_cache = packs.string()});
@@ -146,7 +146,7 @@ TEST_F(PackCache, WhatDoesNotFitIsRefusedByNameAndReplacedInAFolder) {
   EXPECT_THAT(Open({.pack_cache = packs.string()})->Report().pack_cache, HasSubstr("read from"));
 }
 
-TEST_F(PackCache, OfAnotherModelIsRefused) {
+TEST_F(PackCacheTest, OfAnotherModelIsRefused) {
   Open();
   std::string other(kNet);
   other.replace(other.find("random(9)"), 9, "random(8)");
@@ -156,7 +156,7 @@ TEST_F(PackCache, OfAnotherModelIsRefused) {
   EXPECT_THAT(refused.error().ToString(), HasSubstr("made for another model"));
 }
 
-TEST_F(PackCache, DamagedPacksAreFoundOnRequest) {
+TEST_F(PackCacheTest, DamagedPacksAreFoundOnRequest) {
   Open();
   {
     std::fstream f(cache_, std::ios::in | std::ios::out | std::ios::binary);
@@ -169,7 +169,7 @@ TEST_F(PackCache, DamagedPacksAreFoundOnRequest) {
   EXPECT_THAT(refused.error().ToString(), HasSubstr("a pack does not match its hash"));
 }
 
-TEST_F(PackCache, NeedsAModelFile) {
+TEST_F(PackCacheTest, NeedsAModelFile) {
   auto model = Model::FromGraph(*ParseGraph(kNet, AllOps()));
   ASSERT_TRUE(model);
   const auto session = Session::Create(*model, {.pack_cache = cache_}, {{"x", {1, 3, 16, 16}}});
@@ -191,18 +191,18 @@ size_t MappedBytes(const std::string& path, const std::string& field) {
   return sum;
 }
 
-TEST_F(PackCache, OriginalsLeaveMemory) {
+TEST_F(PackCacheTest, OriginalsLeaveMemory) {
   const auto packed = OpenWithout();
-  Run(*packed);
+  Outputs(*packed);
   EXPECT_LT(MappedBytes(model_, "Rss"), 1'000'000u) << "after they were packed";
   Open();
   const auto session = Open();
-  Run(*session);
+  Outputs(*session);
   EXPECT_LT(MappedBytes(model_, "Rss"), 1'000'000u) << "never read";
   EXPECT_GT(MappedBytes(cache_, "Rss"), 9'000'000u);
 }
 
-TEST_F(PackCache, ProcessesShareItsMemory) {
+TEST_F(PackCacheTest, ProcessesShareItsMemory) {
   Open();
   int ready[2], done[2];
   ASSERT_EQ(pipe(ready), 0);
@@ -211,13 +211,13 @@ TEST_F(PackCache, ProcessesShareItsMemory) {
   char byte = 0;
   if (child == 0) {
     const auto session = Open();
-    Run(*session);
+    Outputs(*session);
     const bool said = write(ready[1], &byte, 1) == 1;
     _exit(said && read(done[0], &byte, 1) == 1 ? 0 : 1);
   }
   ASSERT_EQ(read(ready[0], &byte, 1), 1);
   const auto session = Open();
-  Run(*session);
+  Outputs(*session);
   const size_t resident = MappedBytes(cache_, "Rss"), share = MappedBytes(cache_, "Pss");
   EXPECT_GT(resident, 9'000'000u);
   EXPECT_LT(share, resident * 6 / 10) << "each has half of it";

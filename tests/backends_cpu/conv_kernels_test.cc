@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "backends/cpu/kernels/conv/narrow.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
 #include "backends/cpu/kernels/pool/pool.h"
 #include "backends_cpu/conv_check.h"
@@ -66,6 +67,7 @@ TEST(ConvGemm, EpilogueAndResidual) {
       Check<ConvGemm>({{1, 5, 21, 1, Square(6, 5, 1, 1, 1, 0, 0), e}, 2, residual});
       Check<Depthwise>({{1, 21, 21, 21, Square(6, 5, 3, 1, 1, 1, 1), e}, 2, residual});
       Check<ConvPlanar>({{1, 2, 21, 1, Square(6, 5, 3, 1, 1, 1, 1), e}, 2, residual}, true);
+      Check<ConvNarrow>({{1, 5, 3, 1, Square(6, 5, 3, 1, 1, 1, 1), e}, 2, residual});
     }
   }
 }
@@ -82,6 +84,23 @@ TEST(ConvPlanar, Windows) {
   Check<ConvPlanar>({{1, 4, 8, 1, Square(19, 23, 3, 3, 2, 2, 2)}}, true);
   Check<ConvPlanar>({{1, 3, 96, 1, Square(33, 35, 11, 4, 1, 2, 2)}}, true);
   Check<ConvPlanar>({{1, 3, 7, 1, Square(4, 3, 4, 1, 1, 5, 5)}}, true);
+}
+
+TEST(ConvNarrow, Windows) {
+  for (int64_t outputs = 1; outputs <= kMaxNarrowOutputs; ++outputs) {
+    SCOPED_TRACE(outputs);
+    Check<ConvNarrow>({{2, 19, outputs, 1, Square(9, 23, 3, 1, 1, 1, 1)}, 3});
+    Check<ConvNarrow>({{1, 8, outputs, 1, Square(21, 130, 5, 1, 1, 2, 2)}});
+    Check<ConvNarrow>({{1, 1, outputs, 1, Square(7, 9, 1, 1, 1, 0, 0)}, 2});
+  }
+  Check<ConvNarrow>({{1, 5, 3, 1, Square(12, 33, 3, 1, 2, 2, 2)}, 1});
+  Check<ConvNarrow>({{1, 5, 3, 1, Square(5, 8, 9, 1, 1, 4, 4)}});
+  Check<ConvNarrow>({{1, 3, 2, 1, Square(3, 4, 2, 1, 1, 3, 3)}});  // whole windows outside
+  Check<ConvNarrow>(
+      {{2, 6, 3, 1,
+        MakeWindow({1, 1, 31}, {1, 1, 4}, {1, 1, 1}, {1, 1, 2}, {0, 0, 1}, {0, 0, 2})}});
+  Check<ConvNarrow>(
+      {{1, 6, 2, 1, MakeWindow({1, 9, 7}, {1, 3, 2}, {1, 2, 1}, {1, 1, 1}, {0, 1, 0}, {0, 1, 1})}});
 }
 
 TEST(Depthwise, Windows) {

@@ -179,7 +179,12 @@ std::vector<std::string> CheckKernels(std::string_view text, const HarnessOption
         if (!follows) continue;
         describe([&](size_t i) { return FormOf(need_in[i], form); },
                  [&](size_t i) { return FormOf(need_out[i], form); });
-        const KernelRequest request{&node, in, out, constants, threads, &packs};
+        const KernelRequest request{.node = &node,
+                                    .inputs = in,
+                                    .outputs = out,
+                                    .constants = constants,
+                                    .threads = threads,
+                                    .packs = &packs};
         const std::string what = StrCat(entry.name, ", form ", static_cast<int>(form), ", ",
                                         threads, " threads, ", text.substr(0, 400));
         Result<std::unique_ptr<Kernel>> kernel = entry.create(request);

@@ -17,6 +17,7 @@ double Rounded(double x) {
 // Tiles whose steps are bound by multiply-adds, by loads, or by the latency of few sums.
 void FillTiles(MachineProfile& p, Target target, const std::array<int, 3>& rows,
                double fmas_per_second) {
+  p.panel_seconds[static_cast<size_t>(target)] = 1e-8;
   for (size_t v = 0; v < 3; ++v)
     for (int r = 1; r <= rows[v]; ++r) {
       const double width = static_cast<double>(v) + 1;

@@ -85,7 +85,7 @@ TEST(StreamKernels, BinaryOperatorsBroadcast) {
   }
   ExpectRuns("input %x: float32[2,19,5,7]; const %s: float32[19,1,1] = random(1)",
              "%y = PRelu(%x, %s)", {.relative = kEps});
-  ExpectRefused("input %a: int32[3]; input %b: int32[3]", "%y = Add(%a, %b)");
+  ExpectRefused("input %a: float64[3]; input %b: float64[3]", "%y = Add(%a, %b)");
 }
 
 TEST(StreamKernels, BinaryWithActivation) {
@@ -179,8 +179,25 @@ TEST(StreamKernels, ReductionsOverEveryAxes) {
   ExpectRuns("input %x: float32[1,64,40,40]", "%y = ReduceMean(%x) {axes=[2, 3]}",
              {.absolute = 1600 * kEps});
   ExpectRuns("input %x: float32[3,500]; const %a: int64[1] = [-1]", "%y = ReduceMax(%x, %a)");
+  for (const char* shape : {"[300,2]", "[3,47,1]", "[5,16,40]", "[129,16]", "[40,17]"}) {
+    ExpectRuns(StrCat("input %x: float32", shape), "%y = ReduceSum(%x) {axes=[-1]}",
+               {.absolute = 40 * kEps});
+    ExpectRuns(StrCat("input %x: float32", shape), "%y = ReduceMax(%x) {axes=[-1]}");
+  }
   ExpectRuns("input %x: float32[]", "%y = ReduceSum(%x)");
   ExpectRefused("input %x: int32[3,4]", "%y = ReduceSum(%x)");
+}
+
+TEST(StreamKernels, LocalResponseNormalisation) {
+  for (const char* shape : {"[2,19,5,7]", "[1,1,9]", "[3,70]", "[2,33,200]", "[0,4,3]"}) {
+    for (const char* fields :
+         {"size=1", "size=4", "size=5, alpha=0.5, beta=0.75, bias=2", "size=64, beta=1.5"}) {
+      // The logarithm of at most 2 + 0.5 is right to 2 ulp of 1, times beta; exp adds 2.
+      ExpectRuns(StrCat("input %x: float32", shape), StrCat("%y = LRN(%x) {", fields, "}"),
+                 {.absolute = 1e-38, .relative = 8 * kEps});
+    }
+  }
+  ExpectRefused("input %x: float32[1,100,3]", "%y = LRN(%x) {size=65}");
 }
 
 TEST(StreamKernels, Gather) {

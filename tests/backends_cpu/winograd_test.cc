@@ -71,7 +71,7 @@ TEST(WinogradGenerator, TransformsAreExactInFloat) {
 }
 
 // The figures of the published analysis of these point sets.
-TEST(WinogradGenerator, NoiseGain) {
+TEST(Winograd, NoiseGain) {
   EXPECT_NEAR(NoiseGain(WinogradForm{{2, 3}, {2, 3}}), 1.67, .01);
   EXPECT_NEAR(NoiseGain(WinogradForm{{4, 3}, {4, 3}}), 4.78, .01);
   EXPECT_NEAR(NoiseGain(WinogradForm{{6, 3}, {6, 3}}), 20.6, .1);

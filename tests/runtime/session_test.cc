@@ -14,7 +14,10 @@
 namespace sula {
 namespace {
 
+using testing::Contains;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
 
 constexpr std::string_view kConvNet = R"(graph "net" {
   input %x: float32[N,3,12,12]

@@ -1,4 +1,5 @@
 // Convolution: depthwise, planar input, Winograd, implicit GEMM.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
@@ -6,6 +7,7 @@
 #include "backends/cpu/conv_adapter.h"
 #include "backends/cpu/conv_kernels.h"
 #include "backends/cpu/conv_winograd.h"
+#include "backends/cpu/kernels/conv/narrow.h"
 #include "backends/cpu/kernels/conv/plan.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
 
@@ -16,6 +18,10 @@ namespace {
 constexpr int64_t kMaxPlanarChannels = 4;
 // Vector operations for each float that the planar kernel copies into strips.
 constexpr double kStripOperations = 0.25;
+// The same for each float of a channel-last map that the narrow kernel turns into strips.
+constexpr double kTurnOperations = 3;
+// Of the depthwise kernels: for each vector that goes into the ring, and for each tap without one.
+constexpr double kRingOperations = 6.5, kTapOperations = 7.5;
 
 double ConvFlops(const ConvSpec& s) {
   return 2.0 * static_cast<double>(s.batch * s.window.out_pixels() * s.window.taps()) *
@@ -24,11 +30,16 @@ double ConvFlops(const ConvSpec& s) {
 
 // ---- implicit GEMM: every convolution
 
-// The machine, with the instruction set that fits the columns of the product.
-Machine MachineFor(const KernelRequest& request, const ConvSpec& spec) {
-  Machine machine = MachineOf(request);
-  machine.target = TargetForColumns(spec.out_channels / spec.groups);
-  return machine;
+// The share of the input that windows read: strides may leave out pixels.
+double ShareRead(const Window& w) {
+  double share = 1;
+  for (size_t i = 0; i < w.stride.size(); ++i)
+    share *= std::min(1.0, static_cast<double>(w.kernel[i]) / static_cast<double>(w.stride[i]));
+  return share;
+}
+
+double BytesMoved(const KernelRequest& request, const Window& w) {
+  return ActivationBytes(request) - (1 - ShareRead(w)) * BytesOf(request.inputs[kX]);
 }
 
 double EstimateGemm(const KernelRequest& request) {
@@ -38,11 +49,10 @@ double EstimateGemm(const KernelRequest& request) {
   const ConvGemmPlan plan = PlanConvGemm(*spec, machine);
   const int64_t pixels = spec->batch * w.out_pixels();
   // Fresh input: what the windows of neighbouring pixels don't share.
-  const double row_bytes = static_cast<double>(spec->batch * w.in_pixels() * spec->in_channels) *
-                           sizeof(float) / static_cast<double>(pixels);
-  Work work = ProductWork(machine.target, plan.panels, plan.blocks, pixels,
-                          plan.shape.taps * plan.shape.k, row_bytes);
-  work.bytes = ActivationBytes(request);
+  const double row_bytes = BytesOf(request.inputs[kX]) * ShareRead(w) / static_cast<double>(pixels);
+  Work work = ProductWork(machine.target, plan.panels, plan.blocks, pixels, plan.shape.taps,
+                          plan.shape.k, row_bytes);
+  work.bytes = BytesMoved(request, w);
   return Seconds(work, machine.target, request.threads);
 }
 
@@ -99,6 +109,47 @@ Result<std::unique_ptr<Kernel>> CreatePlanar(const KernelRequest& request) {
   return MakeConv<ConvPlanar>(request, spec, MachineFor(request, spec));
 }
 
+// ---- few output channels
+
+Verdict AcceptNarrow(const KernelRequest& request) {
+  if (Verdict v = AcceptConv(request); !v) return v;
+  const Result<ConvSpec> spec = ConvSpecOf(request);
+  if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
+  if (spec->out_channels > kMaxNarrowOutputs)
+    return Verdict::No(StrCat("more than ", kMaxNarrowOutputs, " output channels"));
+  const Window& w = spec->window;
+  if (w.in[0] != 1 || w.kernel[0] != 1 || w.pad[0] != 0) return Verdict::No("three spatial axes");
+  if (w.stride[2] != 1) return Verdict::No("a horizontal stride");
+  return Verdict::Yes();
+}
+
+double EstimateNarrow(const KernelRequest& request) {
+  const Result<ConvSpec> spec = ConvSpecOf(request);
+  const Window& w = spec->window;
+  const NarrowKernels& kernels = NarrowFor(BestTarget());
+  const int64_t tile = kernels.tile_pixels[spec->out_channels];
+  const int64_t padded = (w.out[2] + tile - 1) / tile * tile;
+  const auto band = static_cast<double>(PlanarBandRows(*spec, request.threads));
+  const double bands =
+      std::ceil(static_cast<double>(w.out[1]) / band) * static_cast<double>(spec->batch);
+  // Each band turns the input rows it needs into strips.
+  const double strip_rows = (band - 1) * static_cast<double>(w.stride[1]) +
+                            static_cast<double>((w.kernel[1] - 1) * w.dilation[1] + 1);
+  const double turned = bands * strip_rows * static_cast<double>(w.in[2] * spec->in_channels);
+  Work work;
+  work.tasks = bands;
+  work.flops = ConvFlops(*spec) * static_cast<double>(padded) / static_cast<double>(w.out[2]);
+  work.efficiency = 0.72;
+  work.seconds = VectorSeconds(BestTarget(), kTurnOperations * turned);
+  work.bytes = ActivationBytes(request);
+  return Seconds(work, BestTarget(), request.threads);
+}
+
+Result<std::unique_ptr<Kernel>> CreateNarrow(const KernelRequest& request) {
+  ASSIGN_OR_RETURN(const ConvSpec spec, ConvSpecOf(request));
+  return MakeConv<ConvNarrow>(request, spec, MachineOf(request));
+}
+
 // ---- depthwise
 
 Verdict AcceptDepthwise(const KernelRequest& request) {
@@ -111,9 +162,22 @@ Verdict AcceptDepthwise(const KernelRequest& request) {
 
 double EstimateDepthwise(const KernelRequest& request) {
   const Result<ConvSpec> spec = ConvSpecOf(request);
-  Work work{.flops = ConvFlops(*spec), .efficiency = 0.4, .bytes = ActivationBytes(request)};
+  const Window& w = spec->window;
+  const Target target = BestTarget();
+  const double lanes = DepthwiseFor(target).lanes;
+  const double vectors =
+      std::ceil(static_cast<double>(spec->out_channels) / lanes) * static_cast<double>(spec->batch);
+  const auto taps = static_cast<double>(w.taps());
+  // Through the ring, each tap loads a pixel and a weight, and each input pixel is copied once.
+  const double operations = DepthwiseUsesRing(w)
+                                ? static_cast<double>(w.out_pixels()) * (2 * taps + 1) +
+                                      kRingOperations * static_cast<double>(w.in_pixels())
+                                : static_cast<double>(w.out_pixels()) * kTapOperations * taps;
+  Work work;
+  work.seconds = VectorSeconds(target, operations * vectors);
+  work.bytes = ActivationBytes(request);
   work.tasks = static_cast<double>(CutDepthwise(*spec, request.threads).count);
-  return Seconds(work, BestTarget(), request.threads);
+  return Seconds(work, target, request.threads);
 }
 
 Result<std::unique_ptr<Kernel>> CreateDepthwise(const KernelRequest& request) {
@@ -133,13 +197,18 @@ constexpr KernelEntry kPlanar = {.name = "planar_input",
                                  .accept = AcceptPlanar,
                                  .estimate = EstimatePlanar,
                                  .create = CreatePlanar};
+constexpr KernelEntry kNarrow = {.name = "narrow_output",
+                                 .layouts = ConvLayouts,
+                                 .accept = AcceptNarrow,
+                                 .estimate = EstimateNarrow,
+                                 .create = CreateNarrow};
 constexpr KernelEntry kGemm = {.name = "implicit_gemm",
                                .layouts = ConvLayouts,
                                .accept = AcceptConv,
                                .estimate = EstimateGemm,
                                .create = CreateGemm};
 constexpr auto kConvKernels = []<int... kI>(std::integer_sequence<int, kI...>) {
-  return std::array{kDepthwise, kPlanar,
+  return std::array{kDepthwise, kPlanar, kNarrow,
                     WinogradEntry<&kWinogradForms, kI, AcceptConv, ConvSpecOf>()..., kGemm};
 }
 (std::make_integer_sequence<int, kNumWinogradForms>());

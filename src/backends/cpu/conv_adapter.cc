@@ -20,6 +20,12 @@ Result<ConvSpec> ConvSpecOf(const KernelRequest& request) {
                   g.group, WindowOf(g),   EpilogueOf(p.Fused())};
 }
 
+Machine MachineFor(const KernelRequest& request, const ConvSpec& spec) {
+  Machine machine = MachineOf(request);
+  machine.target = TargetForColumns(spec.out_channels / spec.groups);
+  return machine;
+}
+
 Verdict AcceptConv(const KernelRequest& request) {
   if (Verdict v = AcceptConvInputs(request); !v) return v;
   if (Result<ConvSpec> spec = ConvSpecOf(request); !spec.has_value())

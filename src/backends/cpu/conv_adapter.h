@@ -21,6 +21,8 @@ void ConvLayouts(const KernelRequest& request, std::span<LayoutNeed> inputs,
 
 // The sizes of a convolution (not a transposed one). Errors: those of ResolveConv.
 Result<ConvSpec> ConvSpecOf(const KernelRequest& request);
+// The machine, with the instruction set that fits the columns of the product.
+Machine MachineFor(const KernelRequest& request, const ConvSpec& spec);
 // No unless ConvSpecOf has an answer and AcceptConvInputs accepts.
 Verdict AcceptConv(const KernelRequest& request);
 

@@ -1,5 +1,7 @@
 #include "backends/cpu/conv_winograd.h"
 
+#include <algorithm>
+
 #include "backends/cpu/kernels/winograd/winograd.h"
 
 namespace sula::cpu {
@@ -8,11 +10,10 @@ Verdict AcceptWinograd(const KernelRequest& request, const ConvSpec& spec,
                        const WinogradForm& form) {
   const WinogradAxis &rows = form.rows, &columns = form.columns;
   const Window& w = spec.window;
-  if (w.kernel != Axes{1, rows.r, columns.r})
-    return Verdict::No(StrCat("a kernel other than ", rows.r, "x", columns.r));
+  if (w.kernel != Axes{1, rows.r, columns.r}) return Verdict::No("made for another kernel size");
   if (w.in[0] != 1 || w.out[0] != 1 || w.pad[0] != 0) return Verdict::No("three spatial axes");
   if (w.stride != Axes{1, rows.stride, columns.stride})
-    return Verdict::No(StrCat("a stride other than ", rows.stride));
+    return Verdict::No("made for another stride");
   if (w.dilation != Axes{1, 1, 1}) return Verdict::No("a dilation");
   if (spec.groups != 1) return Verdict::No(StrCat(spec.groups, " groups"));
   if (rows.transposed &&
@@ -28,28 +29,48 @@ Verdict AcceptWinograd(const KernelRequest& request, const ConvSpec& spec,
 
 double EstimateWinograd(const KernelRequest& request, const ConvSpec& spec,
                         const WinogradForm& form) {
-  const Window& w = spec.window;
-  auto count = [](int64_t out, int64_t tile) { return (out + tile - 1) / tile; };
-  const double tiles = static_cast<double>(spec.batch * count(w.out[1], form.rows.outputs()) *
-                                           count(w.out[2], form.columns.outputs()));
-  const double values = tiles * form.positions();
-  const double k = static_cast<double>(spec.in_channels);
-  const Target target = TargetForColumns(spec.out_channels);
-  const int64_t lanes = GemmFor(target).lanes;
-  const double n = static_cast<double>(count(spec.out_channels, lanes) * lanes);
-  // Transforms take about 6 instructions per transformed input and 5 per output, loads and stores
-  // included; as much as two flops each at the multiplication's efficiency.
-  const double flops = 2 * values * (k * n + 6 * k + 5 * n);
-  const double filters = form.positions() * k * n * 4;
-  return Seconds({flops, 0.85 * k / (k + 12),
-                  BytesOf(request.inputs[kX]) + BytesOf(request.outputs[0]) + filters},
-                 target, request.threads);
+  const Machine machine = MachineFor(request, spec);
+  const WinogradPlan plan = PlanWinograd(spec, form, machine);
+  const int64_t lanes = GemmFor(machine.target).lanes;
+  const double positions = form.positions();
+  const auto tiles = static_cast<double>(plan.tiles), blocks = static_cast<double>(plan.blocks);
+  auto vectors = [&](int64_t channels) {
+    return static_cast<double>((channels + lanes - 1) / lanes);
+  };
+  const double k = vectors(spec.in_channels), n = vectors(spec.out_channels);
+  Work work;
+  const WinogradOperations operations = OperationsOf(form);
+  work.seconds =
+      VectorSeconds(machine.target, tiles * (operations.input * k + operations.output * n));
+  // One product for each position, in partial sums.
+  const int64_t depth = DepthWithin(form, spec.in_channels, request.max_error);
+  auto product = [&](int64_t rows) {
+    double seconds = 0;
+    for (int64_t at = 0; at < spec.in_channels; at += depth)
+      seconds +=
+          GemmSeconds(machine.target, plan.panels, rows, std::min(depth, spec.in_channels - at));
+    return positions * seconds;
+  };
+  work.seconds += (blocks - 1) * product(plan.block_tiles) +
+                  product(plan.tiles - (plan.blocks - 1) * plan.block_tiles);
+  work.bytes = ActivationBytes(request);
+  const double vector_bytes = static_cast<double>(lanes) * sizeof(float);
+  const double filters = positions * k * n * vector_bytes * static_cast<double>(lanes);
+  const double block = positions * static_cast<double>(plan.block_tiles) * (k + n) * vector_bytes;
+  work.streams[0] = ColdStream(filters);
+  work.streams[1] = {filters * (blocks - 1), filters + block};
+  // Transformed data are written and read, and go from one core to another where blocks are shared.
+  work.streams[2] = {
+      2 * tiles * positions * (k + n) * vector_bytes,
+      plan.shared ? std::max(block, 2. * static_cast<double>(machine.l2_bytes)) : block, true};
+  work.tasks = plan.shared ? positions : blocks;
+  work.sections = plan.shared ? 3 * blocks : 1;
+  return Seconds(work, machine.target, request.threads);
 }
 
 Result<std::unique_ptr<Kernel>> CreateWinograd(const KernelRequest& request, const ConvSpec& spec,
                                                const WinogradForm& form) {
-  Machine machine = MachineOf(request);
-  machine.target = TargetForColumns(spec.out_channels);
+  const Machine machine = MachineFor(request, spec);
   const int64_t depth = DepthWithin(form, spec.in_channels, request.max_error);
   ASSIGN_OR_RETURN(Winograd impl, Winograd::Make(spec, form, depth, ConstantData(request, kW),
                                                  ConstantData(request, kBias), machine));

@@ -9,6 +9,10 @@ namespace {
 // Cyclic access to a set that a cache does not quite hold finds nothing in it, so a level's rate
 // holds up to this share of its size, the next one's from twice that on, and between both a mix.
 constexpr double kUsable = 0.75;
+// A tile that reads its rows through pointers begins anew for each tap, which takes such a share of
+// what it takes besides its steps (9 ns on Zen 3); and its pointers have to be written.
+constexpr double kTapShare = 0.4;
+constexpr double kPointerOperations = 6;
 
 // Seconds for a byte of one thread, by the working set that it comes from.
 class ByteSeconds {
@@ -87,7 +91,8 @@ double VectorSeconds(Target target, double operations) {
 }
 
 double GemmSeconds(Target target, std::span<const Panel> panels, int64_t rows, int64_t depth) {
-  const MachineProfile::TileTable& tiles = CurrentProfile().tiles[static_cast<size_t>(target)];
+  const MachineProfile& profile = CurrentProfile();
+  const MachineProfile::TileTable& tiles = profile.tiles[static_cast<size_t>(target)];
   std::array<int64_t, 3> count = {};
   for (const Panel& p : panels) ++count[static_cast<size_t>(p.vectors) - 1];
   double seconds = 0;
@@ -99,13 +104,15 @@ double GemmSeconds(Target target, std::span<const Panel> panels, int64_t rows, i
       continue;
     }
     seconds +=
-        static_cast<double>(count[v]) * PanelSeconds(tiles[v], rows, static_cast<double>(depth));
+        static_cast<double>(count[v]) * (profile.panel_seconds[static_cast<size_t>(target)] +
+                                         PanelSeconds(tiles[v], rows, static_cast<double>(depth)));
   }
   return seconds;
 }
 
 Work ProductWork(Target target, std::span<const Panel> panels, const GemmBlocks& blocks,
-                 int64_t rows, int64_t depth, double row_bytes) {
+                 int64_t rows, int64_t taps, int64_t k, double row_bytes) {
+  const int64_t depth = taps * k;
   const GemmKernels& kernels = GemmFor(target);
   Work w;
   w.tasks = static_cast<double>(blocks.tasks());
@@ -120,11 +127,23 @@ Work ProductWork(Target target, std::span<const Panel> panels, const GemmBlocks&
   const double panel = weights / num_panels;
   const double tile_rows = kernels.tile_rows[panels.front().vectors];
   const double block_input = static_cast<double>(std::min(blocks.rows, rows)) * row_bytes;
-  const double tiles = static_cast<double>(rows) / tile_rows;
+  const double tiles = std::ceil(static_cast<double>(rows) / tile_rows);
+  if (taps > 1) {
+    const auto& table = CurrentProfile().tiles[static_cast<size_t>(target)];
+    const auto& full = table[static_cast<size_t>(panels.front().vectors) - 1];
+    if (!full.empty())
+      w.seconds +=
+          kTapShare * full.back().fixed * static_cast<double>(taps - 1) * tiles * num_panels;
+    w.seconds += VectorSeconds(
+        target, kPointerOperations * static_cast<double>(rows * taps) * blocks.panel_groups);
+  }
   w.streams[0] = ColdStream(weights);
   // Each further block of rows reads them again, each further tile of a block its panel.
   w.streams[1] = {weights * static_cast<double>(whole_blocks), weights + block_input};
-  w.streams[2] = {weights * std::max(0.0, tiles - static_cast<double>(blocks.row_blocks)),
+  // Its taps read again what they share with their neighbours.
+  const double shared = std::max(0.0, static_cast<double>(depth) * sizeof(float) - row_bytes);
+  w.streams[2] = {weights * std::max(0.0, tiles - static_cast<double>(blocks.row_blocks)) +
+                      static_cast<double>(rows) * shared * num_panels,
                   panel + tile_rows * row_bytes};
   // Each further panel reads the block's input again.
   w.streams[3] = {static_cast<double>(rows) * row_bytes * (num_panels - 1), block_input + panel};

@@ -39,13 +39,13 @@ double PeakFlops(Target target);
 double VectorSeconds(Target target, double operations);
 
 // Seconds of one thread for rows x panels of a product with `depth` values of k (over all taps), as
-// kernels of gemm.h cut it into tiles; operands in L1.
+// kernels of gemm.h cut it into tiles; operands in L1, rows of them at equal distances.
 double GemmSeconds(Target target, std::span<const Panel> panels, int64_t rows, int64_t depth);
 
 // A product that is run in blocks: arithmetic, weights read by each block and tile, input by each
 // panel. row_bytes: fresh input of a row, as for ChooseGemmBlocks. `bytes` is left to the caller.
 Work ProductWork(Target target, std::span<const Panel> panels, const GemmBlocks& blocks,
-                 int64_t rows, int64_t depth, double row_bytes);
+                 int64_t rows, int64_t taps, int64_t k, double row_bytes);
 
 // The instruction set for a product with `columns` output channels in each of its groups. The
 // strongest, unless the processor runs wide vectors at half rate and narrow ones waste fewer lanes.

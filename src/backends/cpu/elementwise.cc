@@ -6,6 +6,7 @@
 #include "backends/cpu/kernels/elementwise/elementwise.h"
 #include "backends/cpu/stream_kernels.h"
 #include "backends/cpu/strides.h"
+#include "backends/cpu/typed_entry.h"
 
 namespace sula::cpu {
 namespace {
@@ -204,14 +205,16 @@ constexpr KernelEntry kUnaryEntries[] = {{
     .in_place = true,
 }};
 
-constexpr KernelEntry kBinaryEntries[] = {{
-    .name = "vector",
-    .layouts = BinaryLayouts,
-    .accept = AcceptBinary,
-    .estimate = [](const KernelRequest& r) { return StreamSeconds(r); },
-    .create = Make<BinaryKernel>,
-    .in_place = true,
-}};
+constexpr KernelEntry kBinaryEntries[] = {
+    {
+        .name = "vector",
+        .layouts = BinaryLayouts,
+        .accept = AcceptBinary,
+        .estimate = [](const KernelRequest& r) { return StreamSeconds(r); },
+        .create = Make<BinaryKernel>,
+        .in_place = true,
+    },
+    kTypedEntry};
 
 }  // namespace
 

@@ -32,7 +32,7 @@ struct LevelRates {
 };
 
 // Seconds that a tile of the GEMM kernels takes out of L1: `step` for each value of k, and `fixed`
-// for the call, loading the bias and storing.
+// for loading the bias and storing.
 struct TileSeconds {
   double step = 0, fixed = 0;
   bool operator==(const TileSeconds&) const = default;
@@ -51,6 +51,7 @@ struct MachineProfile {
   MachineKey key;
   // One thread.
   std::array<double, kNumTargets> flops = {};  // of a product in L1; 0: target not available
+  std::array<double, kNumTargets> panel_seconds = {};  // of a panel's tiles, before the first
   std::array<LevelRates, kNumLevels> levels;
   // By panel width in vectors - 1 and rows - 1; only of targets that kernels are chosen from.
   using TileTable = std::array<std::vector<TileSeconds>, 3>;

@@ -62,7 +62,7 @@ double EstimateMatMul(const KernelRequest& request) {
   const Machine machine = MachineOf(request);
   const MatMulPlan plan = PlanMatMul(*s, machine);
   const auto products = static_cast<double>(plan.products);
-  Work work = ProductWork(machine.target, plan.panels, plan.blocks, plan.rows, s->k,
+  Work work = ProductWork(machine.target, plan.panels, plan.blocks, plan.rows, 1, s->k,
                           static_cast<double>(s->k) * sizeof(float));
   work.seconds *= products, work.tasks *= products;
   for (Work::Stream& stream : work.streams) stream.bytes *= products;

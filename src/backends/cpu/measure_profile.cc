@@ -43,7 +43,8 @@ void RunProbes(std::vector<Probe>& probes, double seconds) {
 
 // A tile at two depths; what the longer one takes more is due to the values of k alone.
 constexpr int64_t kDepths[2] = {16, 128};
-constexpr int kCalls = 12; // in a row, so that a run is long against the clock's resolution
+constexpr int kManyTiles = 4;
+constexpr int kCalls = 12;  // in a row, so that a run is long against the clock's resolution
 
 class TileProbes {
  public:
@@ -56,6 +57,7 @@ class TileProbes {
   // All heights of all widths.
   void AddTo(std::vector<Probe>& probes) {
     first_ = probes.size();
+    Add(probes, 2, kManyTiles * kernels_.tile_rows[2], kDepths[0]);
     for (int v = 1; v <= 3; ++v)
       for (int rows = 1; rows <= kernels_.tile_rows[v]; ++rows)
         for (int64_t depth : kDepths) Add(probes, v, rows, depth);
@@ -72,13 +74,19 @@ class TileProbes {
   double FullTileFlops(double seconds) const { return Flops(2, kernels_.tile_rows[2]) / seconds; }
 
   void Read(const std::vector<Probe>& probes, MachineProfile& profile) const {
+    // What a call takes before its first tile is left when the others' time is taken off.
+    const size_t full =
+        1 + 2 * static_cast<size_t>(kernels_.tile_rows[1] + kernels_.tile_rows[2] - 1);
+    const double tile = (Seconds(probes, 0) - Seconds(probes, full)) / (kManyTiles - 1);
+    const double in_call = std::max(0.0, Seconds(probes, full) - tile);
+    profile.panel_seconds[static_cast<size_t>(target_)] = in_call;
     double best = 0;
-    size_t i = 0;
+    size_t i = 1;
     for (int v = 1; v <= 3; ++v)
       for (int rows = 1; rows <= kernels_.tile_rows[v]; ++rows) {
         const double t0 = Seconds(probes, i++), t1 = Seconds(probes, i++);
         const double step = std::max(0.0, t1 - t0) / static_cast<double>(kDepths[1] - kDepths[0]);
-        const double fixed = std::max(0.0, t0 - step * static_cast<double>(kDepths[0]));
+        const double fixed = std::max(0.0, t0 - in_call - step * static_cast<double>(kDepths[0]));
         profile.tiles[static_cast<size_t>(target_)][static_cast<size_t>(v) - 1].push_back(
             {step, fixed});
         best = std::max(best, Flops(v, rows) / t1);

@@ -74,6 +74,8 @@ bool ParseLine(std::string_view line, MachineProfile& p) {
            words.Number(&p.key.l3_bytes, size_t{0}, kMost) && words.AtEnd();
   if (name == "flops")
     return TargetOf(words.Next(), &target) && words.Rate(&p.flops[target]) && words.AtEnd();
+  if (name == "panel")
+    return TargetOf(words.Next(), &target) && words.Time(&p.panel_seconds[target]) && words.AtEnd();
   if (name == "tile") {
     int vectors = 0, rows = 0;
     TileSeconds tile;
@@ -136,12 +138,18 @@ std::string ToText(const MachineProfile& p) {
   };
   for (size_t i = 0; i < kLevelNames.size(); ++i)
     text += StrCat(kLevelNames[i], rates(p.levels[i]), "\n");
-  text += "# Tiles of products: vectors, rows, seconds for each value of k and besides.\n";
-  for (size_t t = 0; t < p.tiles.size(); ++t)
+  text +=
+      "# Products: seconds of a panel before its tiles; of a tile of so many vectors and rows, "
+      "for\n"
+      "# each value of k and besides.\n";
+  for (size_t t = 0; t < p.tiles.size(); ++t) {
+    if (p.tiles[t][0].empty()) continue;
+    text += StrCat("panel ", Name(static_cast<Target>(t)), " ", Digits(p.panel_seconds[t]), "\n");
     for (size_t v = 0; v < p.tiles[t].size(); ++v)
       for (size_t r = 0; r < p.tiles[t][v].size(); ++r)
         text += StrCat("tile ", Name(static_cast<Target>(t)), " ", v + 1, " ", r + 1, " ",
                        Digits(p.tiles[t][v][r].step), " ", Digits(p.tiles[t][v][r].fixed), "\n");
+  }
   if (!p.parallel.empty())
     text +=
         "# Threads: speed-up of arithmetic, bytes a second of L3 and memory, seconds of a fork.\n";

@@ -12,6 +12,8 @@ namespace sula::cpu {
 namespace {
 
 constexpr int64_t kTaskElements = 8192;
+// Rows that fill no vector are turned into columns, a block of them at a time.
+constexpr int64_t kShortRow = 16, kShortRows = 128;
 
 struct FoldOp {
   const OpDef* op;
@@ -64,6 +66,7 @@ class ReduceKernel final : public Kernel {
     }
     kept_ = Simplify(kept_), reduced_ = Simplify(reduced_);
     by_rows_ = reduced_.rank > 0 && reduced_.strides[reduced_.rank - 1][0] == 1;
+    short_rows_ = by_rows_ && reduced_.rank == 1 && reduced_.dims[0] <= kShortRow;
     if (by_rows_) {
       if (kept_.rank == 0) kept_.AddAxis(1, {1, 1});
     } else {
@@ -83,7 +86,9 @@ class ReduceKernel final : public Kernel {
     const auto step = kept_.strides[kept_.rank - 1];
     args.parallel.For(tasks_.tasks, [&](int64_t task, int) {
       ForPieces(kept_, tasks_, task, [&](const auto& at, int64_t n) {
-        if (by_rows_) {
+        if (short_rows_) {
+          FoldShortRows(x + at[1], step[1], y + at[0], step[0], n);
+        } else if (by_rows_) {
           for (int64_t i = 0; i < n; ++i) {
             y[at[0] + i * step[0]] = Finish(FoldRows(x + at[1] + i * step[1]));
           }
@@ -119,6 +124,20 @@ class ReduceKernel final : public Kernel {
     return acc;
   }
 
+  void FoldShortRows(const float* x, int64_t x_step, float* y, int64_t y_step, int64_t n) const {
+    float columns[kShortRow * kShortRows], acc[kShortRows];
+    const int64_t length = reduced_.dims[0];
+    for (int64_t begin = 0; begin < n; begin += kShortRows) {
+      const int64_t rows = std::min(kShortRows, n - begin);
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t k = 0; k < length; ++k) columns[k * rows + i] = x[(begin + i) * x_step + k];
+      std::fill_n(acc, rows, kernels_.fold[static_cast<size_t>(fold_)](x, 0));
+      for (int64_t k = 0; k < length; ++k)
+        kernels_.fold_into[static_cast<size_t>(fold_)](columns + k * rows, acc, rows);
+      for (int64_t i = 0; i < rows; ++i) y[(begin + i) * y_step] = Finish(acc[i]);
+    }
+  }
+
   void FoldColumns(const float* x, float* y, int64_t n) const {
     std::fill_n(y, n, kernels_.fold[static_cast<size_t>(fold_)](x, 0));
     ForReduced(0, [&](int64_t offset) {
@@ -134,7 +153,7 @@ class ReduceKernel final : public Kernel {
   Box<2> kept_;
   Box<1> reduced_;
   BoxTasks tasks_;
-  bool by_rows_ = false, root_ = false;
+  bool by_rows_ = false, short_rows_ = false, root_ = false;
   float scale_ = 1;
 };
 

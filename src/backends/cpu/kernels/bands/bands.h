@@ -63,12 +63,10 @@ class DepthwiseBands {
   };
   // Scratch of one thread.
   struct Scratch {
-    float* rows = nullptr;            // of the first convolution's output, group after group
-    float* band = nullptr;            // of the depthwise convolution's output
-    float* ring = nullptr;            // of the depthwise kernel, where it reads a tensor
-    const float** sources = nullptr;  // by pixel of the rows being computed
-    float** targets = nullptr;        // the same
-    void* planar = nullptr;
+    float* rows = nullptr;   // of the first convolution's output, group after group
+    float* band = nullptr;   // of the depthwise convolution's output
+    float* ring = nullptr;   // of the depthwise kernel, where it reads a tensor
+    void* planar = nullptr;  // of a planar first convolution
   };
   // What of an image a thread computes, and where.
   struct Image {
@@ -94,10 +92,8 @@ class DepthwiseBands {
 
   void RunChunk(const Image& image, Range rows, const Scratch& scratch) const;
   void RunGroups(const ConvArgs& args, const Parallel& parallel) const;
-  // Fills in scratch.sources and .targets for input rows of group 0.
-  void FillTables(const Image& image, Range rows, const Scratch& scratch) const;
-  // One group of input rows `fresh`, which FillTables was called for, then of output rows `rows`;
-  // output row y goes to out + (y - first_row) * out[2] * out_stride.
+  // One group of input rows `fresh`, then of output rows `rows`; output row y goes to out + (y -
+  // first_row) * out[2] * out_stride.
   void RunGroup(const Image& image, size_t group, Range fresh, Range rows, float* out,
                 int64_t out_stride, int64_t first_row, const Scratch& scratch) const;
 

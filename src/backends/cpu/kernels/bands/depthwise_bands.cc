@@ -74,13 +74,13 @@ void DepthwiseBands::MakeGroups() {
   for (const Group& g : groups_) ragged_ |= g.columns % lanes != 0;
 }
 
-// A band's maps take 3/4 of L2 together: what is measured best on 512 KiB is 320 to 480 KiB, lower
-// bands end in ragged tiles and read the weights too often. Where one group of a whole map takes at
-// most half, the map is one band, group by group.
+// A band's maps take half of L2 together, the other half is for weights and what is read and
+// written: measured alike from a quarter up to twice as much on 512 KiB. Where one group of a whole
+// map takes no more than that, the map is one band, group by group.
 void DepthwiseBands::ChooseBands(int64_t weight_bytes) {
   const Window& w = window();
   const bool first = first_.index() != 0;
-  const int64_t budget = static_cast<int64_t>(machine_.l2_bytes) * 3 / 4;
+  const int64_t budget = static_cast<int64_t>(machine_.l2_bytes) / 2;
   row_pixels_ = std::max(w.pad[2] + w.in[2], (w.out[2] - 1) * w.stride[2] + w.kernel[2]);
   // Rows at a multiple of 4 KiB would lie in the same sets of L1.
   if (row_pixels_ * kDepthwiseGroup * kFloat % 4096 == 0) ++row_pixels_;
@@ -92,7 +92,7 @@ void DepthwiseBands::ChooseBands(int64_t weight_bytes) {
   const int64_t output_row = last_ ? w.out[2] * middle_channels() * kFloat : 0;
 
   const int64_t threads = machine_.threads, rows = w.out[1];
-  const bool small_group = RowsRead(w, rows) * group_row <= budget * 2 / 3;
+  const bool small_group = RowsRead(w, rows) * group_row <= budget;
   const int64_t map_bytes = w.in_pixels() * middle_channels() * kFloat;
   chunk_rows_ = rows;
   if (threads > 1 && depthwise_.batch < threads) {
@@ -126,8 +126,6 @@ size_t DepthwiseBands::ScratchBytes() const {
   if (last_ && !by_groups_)
     bytes +=
         AlignUp(static_cast<size_t>(band_rows_ * window().out[2] * band_stride_) * sizeof(float));
-  if (std::holds_alternative<ConvGemm>(first_))
-    bytes += 2 * AlignUp(static_cast<size_t>(ring_rows_ * window().in[2]) * sizeof(float*));
   if (const auto* planar = std::get_if<ConvPlanar>(&first_))
     bytes += AlignUp(planar->scratch_bytes());
   return bytes;
@@ -167,11 +165,6 @@ DepthwiseBands::Scratch DepthwiseBands::ScratchOf(void* workspace, int worker) c
   if (last_ && !by_groups_)
     s.band = reinterpret_cast<float*>(
         take(static_cast<size_t>(band_rows_ * window().out[2] * band_stride_) * 4));
-  if (std::holds_alternative<ConvGemm>(first_)) {
-    const size_t bytes = static_cast<size_t>(ring_rows_ * window().in[2]) * sizeof(float*);
-    s.sources = reinterpret_cast<const float**>(take(bytes));
-    s.targets = reinterpret_cast<float**>(take(bytes));
-  }
   if (std::holds_alternative<ConvPlanar>(first_)) s.planar = at;
   return s;
 }
@@ -200,40 +193,27 @@ void DepthwiseBands::ClearEdges(const Scratch& scratch) const {
   }
 }
 
-void DepthwiseBands::FillTables(const Image& image, Range rows, const Scratch& scratch) const {
-  if (!std::holds_alternative<ConvGemm>(first_)) return;
-  const Window& w = window();
-  const MapRows to = RowsOf(scratch, 0);
-  const float** source = scratch.sources;
-  float** target = scratch.targets;
-  for (int64_t y = rows.begin; y < rows.end; ++y) {
-    const float* from = image.in + y * w.in[2] * image.in_stride;
-    float* pixel = to.row(y) + w.pad[2] * kDepthwiseGroup;
-    for (int64_t x = 0; x < w.in[2]; ++x) {
-      *source++ = from + x * image.in_stride;
-      *target++ = pixel + x * kDepthwiseGroup;
-    }
-  }
-}
-
 void DepthwiseBands::RunGroup(const Image& image, size_t index, Range fresh, Range rows, float* out,
                               int64_t out_stride, int64_t first_row, const Scratch& scratch) const {
   const Window& w = window();
   const Group& group = groups_[index];
-  MapRows ready = RowsOf(scratch, index);
-  if (const auto* gemm = std::get_if<ConvGemm>(&first_); gemm && fresh.begin < fresh.end) {
+  MapRows ready, inside;
+  if (scratch.rows) {
+    ready = inside = RowsOf(scratch, index);
+    inside.data += w.pad[2] * kDepthwiseGroup;
+  }
+  if (const auto* gemm = std::get_if<ConvGemm>(&first_)) {
     GemmCall call = gemm->call();
-    call.access = RowAccess::kPointers;
-    call.pointers = scratch.sources, call.c_rows = scratch.targets;
-    call.pointer_stride = (fresh.end - fresh.begin) * w.in[2];
+    call.a_stride = image.in_stride, call.c_stride = kDepthwiseGroup;
     call.panels = panels_.data();
     call.bias += group.column;
-    gemm->kernels().run(call, 0, call.pointer_stride, static_cast<int>(group.panel_begin),
-                        static_cast<int>(group.panel_end));
-  } else if (const auto* planar = std::get_if<ConvPlanar>(&first_);
-             planar && fresh.begin < fresh.end) {
-    MapRows inside = ready;
-    inside.data += w.pad[2] * kDepthwiseGroup;
+    for (int64_t y = fresh.begin; y < fresh.end; ++y) {
+      call.a = image.in + y * w.in[2] * image.in_stride;
+      call.c = inside.row(y);
+      gemm->kernels().run(call, 0, w.in[2], static_cast<int>(group.panel_begin),
+                          static_cast<int>(group.panel_end));
+    }
+  } else if (const auto* planar = std::get_if<ConvPlanar>(&first_)) {
     planar->RunRows(image.in, fresh, inside, nullptr, 0, scratch.planar);
   }
   DepthwiseCall call = middle_.call();
@@ -250,23 +230,18 @@ void DepthwiseBands::RunGroup(const Image& image, size_t index, Range fresh, Ran
 
 void DepthwiseBands::RunChunk(const Image& image, Range chunk, const Scratch& scratch) const {
   const Window& w = window();
-  const int64_t group_floats = ring_rows_ * row_pixels_ * kDepthwiseGroup;
   int64_t done = 0;  // input rows up to here have been computed
   for (int64_t y = chunk.begin; y < chunk.end; y += band_rows_) {
     const Range rows{y, std::min(y + band_rows_, chunk.end)};
     const Range need = InputRows(w, rows);
     const Range fresh{std::max(need.begin, done), need.end};
     done = std::max(done, need.end);
-    FillTables(image, fresh, scratch);
     for (size_t g = 0; g < groups_.size(); ++g) {
       if (last_) {
         RunGroup(image, g, fresh, rows, scratch.band, band_stride_, y, scratch);
       } else {
         RunGroup(image, g, fresh, rows, image.out, image.out_stride, 0, scratch);
       }
-      if (!one_band() && scratch.targets)
-        for (int64_t i = 0; i < (fresh.end - fresh.begin) * w.in[2]; ++i)
-          scratch.targets[i] += group_floats;
     }
     if (!last_) continue;
     GemmCall call = last_->call();
@@ -295,7 +270,6 @@ void DepthwiseBands::RunGroups(const ConvArgs& args, const Parallel& parallel) c
     parallel.For(static_cast<int64_t>(groups_.size()), [&](int64_t group, int worker) {
       const Scratch scratch = ScratchOf(args.workspace, worker);
       ClearEdges(scratch);
-      FillTables(image, fresh, scratch);
       RunGroup(image, static_cast<size_t>(group), fresh, all, last_ ? band : image.out,
                last_ ? band_stride_ : image.out_stride, 0, scratch);
     });

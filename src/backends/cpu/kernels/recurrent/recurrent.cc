@@ -90,10 +90,11 @@ Result<Recurrent> Recurrent::Make(const RecurrentSpec& spec, const RecurrentWeig
   r.zeros_ = AlignedBuffer(static_cast<size_t>(r.bias_floats_) * 4);
   if (!r.zeros_.data()) return ResourceExhausted("no memory for the bias of a recurrent layer");
   if (weights) {
-    r.packed_ = AlignedBuffer(static_cast<size_t>(r.direction_floats() * spec.directions) * 4);
+    r.packed_ =
+        MakePack<float>(machine.packs, r.Recipe(), r.direction_floats() * spec.directions,
+                        [&](float* to) { r.PackPanels(*weights, to, Parallel(machine.threads)); });
     if (!r.packed_.data())
       return ResourceExhausted("no memory for the packed weights of a recurrent layer");
-    r.PackPanels(*weights, r.packed_.as<float>(), Parallel(1));
   }
   return r;
 }
@@ -128,6 +129,18 @@ size_t Recurrent::workspace_bytes() const {
   size_t bytes = 0;
   Resolve(nullptr, &bytes);
   return bytes;
+}
+
+std::string Recurrent::Recipe() const {
+  std::string recipe =
+      StrCat("recurrent ", spec_.directions, " ", columns(), " ", spec_.inputs, " ", spec_.units,
+             " ", linear_before_reset(), " ", bias_floats_, " ", GemmFor(machine_.target).lanes);
+  // Their cut depends on rows, threads and caches, in ways that often give the same.
+  for (const std::vector<Panel>* panels : {&w_panels_, &r_panels_}) {
+    recipe += ";";
+    for (const Panel& p : *panels) recipe += StrCat(" ", p.column, " ", p.columns, " ", p.vectors);
+  }
+  return recipe;
 }
 
 void Recurrent::PackPanels(const RecurrentWeights& weights, float* packed,

@@ -80,6 +80,8 @@ class Recurrent {
                              : (t * spec_.directions + direction) * spec_.batch + n;
   }
 
+  // All that the packed weights depend on besides the weights.
+  std::string Recipe() const;
   void PackPanels(const RecurrentWeights& weights, float* packed, const Parallel& parallel) const;
   Memory Resolve(void* workspace, size_t* bytes) const;
   void Begin(const RecurrentArgs& args, const Memory& memory) const;
@@ -98,7 +100,7 @@ class Recurrent {
   int64_t chunk_steps_ = 0;                 // whose inputs are projected at a time
   GemmBlocks blocks_;                       // of a chunk's projection
   int64_t w_floats_ = 0, r_floats_ = 0, bias_floats_ = 0;  // of one direction
-  AlignedBuffer packed_;                                   // by direction
+  Pack packed_;                                            // by direction
   AlignedBuffer zeros_;                                    // bias_floats_
 };
 

@@ -1,36 +1,31 @@
 // The forms of Winograd's filtering that there are transforms for.
 #pragma once
 
-#include <cstdint>
 #include <iterator>
 
 #include "backends/cpu/kernels/winograd/generator.h"
 
 namespace sula::cpu {
 
-// Axes that there is code for: outputs and taps. Any two of them make a form.
-inline constexpr WinogradAxis kWinogradAxes[] = {
-    {1, 1},  // the other axis of a one-dimensional kernel
-    {2, 3},
-    {3, 3},
-    {4, 3},
-    {5, 3},
-    {6, 3},  // 3 taps
-    {2, 5},
-    {3, 5},
-    {4, 5},  // 5
-    {2, 7},
-    {4, 7},
-    {6, 7},  // 7
-    {2, 3, 2},
-    {3, 3, 2},
-    {4, 3, 2},  // 3, stride 2
-    // 3 and 4 transposed, stride 2, odd padding
-    {2, 3, 2, true, 1},
-    {4, 3, 2, true, 1},
-    {2, 4, 2, true, 1},
-    {4, 4, 2, true, 1},
-};
+// Axes that there is code for: outputs and taps, then stride. Any two of them make a form. The
+// first is the other axis of a one-dimensional kernel; those of transposed filters are for an odd
+// padding.
+inline constexpr WinogradAxis kWinogradAxes[] = {{1, 1},
+                                                 {2, 3},
+                                                 {3, 3},
+                                                 {4, 3},
+                                                 {5, 3},
+                                                 {6, 3},
+                                                 {2, 5},
+                                                 {4, 5},
+                                                 {2, 7},
+                                                 {4, 7},
+                                                 {6, 7},
+                                                 {2, 3, 2},
+                                                 {4, 3, 2},
+                                                 {4, 3, 2, true, 1},
+                                                 {2, 4, 2, true, 1},
+                                                 {4, 4, 2, true, 1}};
 inline constexpr int kNumWinogradAxes = static_cast<int>(std::size(kWinogradAxes));
 
 // Index in kWinogradAxes, or -1.
@@ -50,37 +45,23 @@ struct WinogradForm {
 // Those that are candidates for a convolution. Tiles larger than 6 x 6 (3 taps), 4 x 4 (5) or
 // 6 (7) save no more multiplications that their filters' memory and their noise would not cost.
 inline constexpr WinogradForm kWinogradForms[] = {
-    {{2, 3}, {2, 3}},       {{3, 3}, {3, 3}}, {{4, 3}, {4, 3}},       {{5, 3}, {5, 3}},
-    {{6, 3}, {6, 3}},       {{2, 5}, {2, 5}}, {{3, 5}, {3, 5}},       {{4, 5}, {4, 5}},
-    {{2, 7}, {2, 7}},       {{4, 7}, {4, 7}}, {{1, 1}, {2, 3}},       {{1, 1}, {4, 3}},
-    {{1, 1}, {6, 3}},       {{2, 3}, {1, 1}}, {{4, 3}, {1, 1}},       {{6, 3}, {1, 1}},
-    {{1, 1}, {2, 5}},       {{1, 1}, {4, 5}}, {{2, 5}, {1, 1}},       {{4, 5}, {1, 1}},
-    {{1, 1}, {2, 7}},       {{1, 1}, {4, 7}}, {{1, 1}, {6, 7}},       {{2, 7}, {1, 1}},
-    {{4, 7}, {1, 1}},       {{6, 7}, {1, 1}}, {{2, 3, 2}, {2, 3, 2}}, {{3, 3, 2}, {3, 3, 2}},
-    {{4, 3, 2}, {4, 3, 2}},
+    {{2, 3}, {2, 3}}, {{3, 3}, {3, 3}},       {{4, 3}, {4, 3}},       {{5, 3}, {5, 3}},
+    {{6, 3}, {6, 3}}, {{2, 5}, {2, 5}},       {{4, 5}, {4, 5}},       {{2, 7}, {2, 7}},
+    {{4, 7}, {4, 7}}, {{1, 1}, {2, 3}},       {{1, 1}, {4, 3}},       {{1, 1}, {6, 3}},
+    {{2, 3}, {1, 1}}, {{4, 3}, {1, 1}},       {{6, 3}, {1, 1}},       {{1, 1}, {2, 5}},
+    {{1, 1}, {4, 5}}, {{2, 5}, {1, 1}},       {{4, 5}, {1, 1}},       {{1, 1}, {2, 7}},
+    {{1, 1}, {4, 7}}, {{1, 1}, {6, 7}},       {{2, 7}, {1, 1}},       {{4, 7}, {1, 1}},
+    {{6, 7}, {1, 1}}, {{2, 3, 2}, {2, 3, 2}}, {{4, 3, 2}, {4, 3, 2}},
 };
 inline constexpr int kNumWinogradForms = static_cast<int>(std::size(kWinogradForms));
 
 // Those for a transposed convolution.
 inline constexpr WinogradForm kWinogradTransposedForms[] = {
-    {{2, 3, 2, true, 1}, {2, 3, 2, true, 1}},
     {{4, 3, 2, true, 1}, {4, 3, 2, true, 1}},
     {{2, 4, 2, true, 1}, {2, 4, 2, true, 1}},
     {{4, 4, 2, true, 1}, {4, 4, 2, true, 1}},
 };
 inline constexpr int kNumWinogradTransposedForms =
     static_cast<int>(std::size(kWinogradTransposedForms));
-
-// Growth of rounding noise against direct convolution (generator.h), of both axes together.
-double NoiseGain(const WinogradForm& form);
-
-// The largest error to be expected, relative to the largest output, where sums over `channels`
-// inputs are made of partial sums over `depth` of them: NoiseGain times what such a sum loses, as
-// measured with normal data over all forms (tests/backends_cpu/winograd_test.cc; the root of the
-// mean square is a tenth).
-double ExpectedError(const WinogradForm& form, int64_t channels, int64_t depth);
-// The longest partial sums, all channels or some round numbers less, whose expected error is within
-// max_error. 0: there are none.
-int64_t DepthWithin(const WinogradForm& form, int64_t channels, double max_error);
 
 }  // namespace sula::cpu

@@ -245,6 +245,27 @@ constexpr WinogradMatrices MatricesOf(const WinogradAxis& axis) {
   return m;
 }
 
+// Neighbouring products that belong to opposite points p and -p share work: their rows of B^T are a
+// polynomial's even part plus and minus its odd part, and in A^T their columns are equal in even
+// powers and opposite in odd ones. By product: 0 alone, 1 first of a pair, 2 second.
+using WinogradPairs = std::array<int, kMaxWinogradSize>;
+// Pairs of rows of m, each of `length`, or of columns.
+constexpr WinogradPairs PairsOf(const WinogradMatrix& m, bool of_rows, int products, int length) {
+  WinogradPairs kinds{};
+  for (int i = 0; i + 1 < products; ++i) {
+    bool same = false, opposite = false, other = false;
+    for (int k = 0; k < length; ++k) {
+      const Rational a = of_rows ? m[i][k] : m[k][i], b = of_rows ? m[i + 1][k] : m[k][i + 1];
+      if (a == Rational(0) && b == a) continue;
+      same |= a == b;
+      opposite |= a == Rational(0) - b;
+      other |= !(a == b) && !(a == Rational(0) - b);
+    }
+    if (same && opposite && !other) kinds[i] = 1, kinds[i + 1] = 2, ++i;
+  }
+  return kinds;
+}
+
 // Proof by exact arithmetic that the matrices compute the axis: for all outputs k, taps j and
 // inputs l, the sum over i of A_ki G_ij B_il is 1 if tap j of output k meets input l, else 0.
 constexpr bool IsExact(const WinogradAxis& axis, const WinogradMatrices& m) {
@@ -261,9 +282,21 @@ constexpr bool IsExact(const WinogradAxis& axis, const WinogradMatrices& m) {
   return m.valid;
 }
 
-// How much the rounding noise of a float computation grows against a direct one, in one dimension:
-// the root of the mean over outputs k of sum_i A_ki^2 |G_i|^2 |B_i|^2 / t, t being the taps of an
-// output. In two dimensions gains multiply. It does not depend on scaling.
-double NoiseGain(const WinogradAxis& axis);
+// The noise gain is how much the rounding noise of a float computation grows against a direct one,
+// in one dimension: the root of the mean over outputs k of sum_i A_ki^2 |G_i|^2 |B_i|^2 / t, t
+// being the taps of an output. In two dimensions gains multiply. It does not depend on scaling.
+constexpr double SquaredNoiseGain(const WinogradAxis& axis) {
+  const WinogradMatrices m = MatricesOf(axis);
+  const double taps = axis.transposed ? 1. * axis.r / axis.stride : axis.r;
+  double sum = 0;
+  for (int i = 0; i < m.products; ++i) {
+    double a = 0, b = 0, g = 0;
+    for (int k = 0; k < m.outputs; ++k) a += m.at[k][i].ToDouble() * m.at[k][i].ToDouble();
+    for (int l = 0; l < m.inputs; ++l) b += m.bt[i][l].ToDouble() * m.bt[i][l].ToDouble();
+    for (int j = 0; j < m.taps; ++j) g += m.g[i][j].ToDouble() * m.g[i][j].ToDouble();
+    sum += a * b * g / taps;
+  }
+  return sum / m.outputs;
+}
 
 }  // namespace sula::cpu

@@ -37,12 +37,26 @@ struct WinogradFinalPass {
   const Epilogue* epilogue = nullptr;
 };
 
+// G of an axis, rounded to double.
+struct WinogradFilterMatrix {
+  static constexpr int kMaxTaps = 7;
+  int products = 0, taps = 0;
+  std::array<std::array<double, kMaxTaps>, kMaxWinogradSize> g{};
+
+  constexpr WinogradFilterMatrix() = default;
+  constexpr explicit WinogradFilterMatrix(const WinogradMatrices& m)
+      : products(m.products), taps(m.taps) {
+    for (int i = 0; i < products; ++i)
+      for (int j = 0; j < taps; ++j) g[i][j] = m.g[i][j].ToDouble();
+  }
+};
+
 // Filters of `num_columns` output channels, transformed in double: for inputs k in [k_begin,
 // k_end), value u of position p goes to to + p * to_position + (k - k_begin) * width; columns up to
 // width get zeros. Weight (column, k, tap) lies at weights[column * column_stride + k * k_stride +
 // tap], taps row by row.
 struct WinogradFilterPass {
-  const WinogradMatrices *rows = nullptr, *columns = nullptr;
+  const WinogradFilterMatrix *rows = nullptr, *columns = nullptr;
   const float* weights = nullptr;
   int64_t column_stride = 0, k_stride = 0;
   int num_columns = 0, width = 0;

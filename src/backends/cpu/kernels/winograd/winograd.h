@@ -3,6 +3,7 @@
 // Dilation 1, one group, one or two spatial axes.
 #pragma once
 
+#include "backends/cpu/kernels/winograd/plan.h"
 #include "backends/cpu/kernels/winograd/transforms.h"
 
 namespace sula::cpu {
@@ -17,12 +18,11 @@ class Winograd {
                                const float* weights, const float* bias, const Machine& machine);
   size_t workspace_bytes() const;
   size_t constant_bytes() const { return filters_.bytes() + bias_.bytes() + zeros_.bytes(); }
-  int64_t block_tiles() const { return block_tiles_; }
+  int64_t block_tiles() const { return plan_.block_tiles; }
   void Run(const ConvArgs& args, const Parallel& parallel) const;
 
  private:
   void PackFilters(const float* weights, float* to) const;
-  void ChooseBlocks();
   void Multiply(const WinogradCall& call, int64_t tiles, int position) const;
   size_t scratch_floats() const;
 
@@ -30,14 +30,11 @@ class Winograd {
   WinogradForm form_;
   Machine machine_;
   int64_t depth_ = 0;
-  std::vector<Panel> panels_;  // of one position
+  WinogradPlan plan_;
   int64_t filter_floats_ = 0;  // of one position
   Pack filters_;               // all positions
   Pack bias_;
   AlignedBuffer zeros_;
-  int64_t tile_rows_ = 0, tile_columns_ = 0, tiles_ = 0;
-  int64_t block_tiles_ = 0;  // whose transformed data stay in L2 at a time
-  bool shared_ = false;      // threads share each block, instead of taking blocks of their own
 };
 
 }  // namespace sula::cpu

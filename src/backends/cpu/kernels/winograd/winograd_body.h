@@ -45,9 +45,7 @@ template <class V, class Row, int kCount>
   return acc;
 }
 
-// The code of one axis. Neighbouring products that belong to opposite points p and -p share work:
-// their rows of B^T are a polynomial's even part plus and minus its odd part, and in A^T their
-// columns are equal in even powers and opposite in odd ones.
+// The code of one axis.
 template <WinogradAxis kAxis>
 struct WinogradCode {
   static constexpr int kInputs = kAxis.inputs(), kProducts = kAxis.products();
@@ -55,24 +53,8 @@ struct WinogradCode {
   static constexpr WinogradMatrices kMatrices = MatricesOf(kAxis);
   static_assert(kMatrices.valid);
 
-  // By product: 0 alone, 1 first of a pair, 2 second. by_row: pairs of rows of m, else of columns.
-  static constexpr std::array<int, kMaxWinogradSize> Pairs(const WinogradMatrix& m, bool by_row) {
-    std::array<int, kMaxWinogradSize> kinds{};
-    for (int i = 0; i + 1 < kProducts; ++i) {
-      bool same = false, opposite = false, other = false;
-      for (int k = 0; k < (by_row ? kInputs : kOutputs); ++k) {
-        const Rational a = by_row ? m[i][k] : m[k][i], b = by_row ? m[i + 1][k] : m[k][i + 1];
-        if (a == Rational(0) && b == a) continue;
-        same |= a == b;
-        opposite |= a == Rational(0) - b;
-        other |= !(a == b) && !(a == Rational(0) - b);
-      }
-      if (same && opposite && !other) kinds[i] = 1, kinds[i + 1] = 2, ++i;
-    }
-    return kinds;
-  }
-  static constexpr auto kInputPairs = Pairs(kMatrices.bt, true);
-  static constexpr auto kOutputPairs = Pairs(kMatrices.at, false);
+  static constexpr WinogradPairs kInputPairs = PairsOf(kMatrices.bt, true, kProducts, kInputs);
+  static constexpr WinogradPairs kOutputPairs = PairsOf(kMatrices.at, false, kProducts, kOutputs);
 
   // (row a + sign * row b) / 2 of B^T.
   template <int kA, int kB, int kSign>
@@ -233,16 +215,11 @@ void RunWinogradFilters(const WinogradFilterPass& pass) {
   using D = typename Wide::D;
   const int rows = pass.rows->products, row_taps = pass.rows->taps;
   const int columns = pass.columns->products, column_taps = pass.columns->taps;
-  double g[2][kMaxWinogradSize][kMaxWinogradSize];
-  for (int i = 0; i < kMaxWinogradSize; ++i)
-    for (int j = 0; j < kMaxWinogradSize; ++j) {
-      g[0][i][j] = pass.rows->g[i][j].ToDouble();
-      g[1][i][j] = pass.columns->g[i][j].ToDouble();
-    }
+  const auto &g = pass.rows->g, &h = pass.columns->g;
   for (int64_t k = pass.k_begin; k < pass.k_end; ++k) {
     float* to = pass.to + (k - pass.k_begin) * pass.width;
     for (int c = 0; c < pass.width; c += Wide::kLanes, to += Wide::kLanes) {
-      D w[kMaxWinogradSize * kMaxWinogradSize];
+      D w[WinogradFilterMatrix::kMaxTaps * WinogradFilterMatrix::kMaxTaps];
       const int taps = row_taps * column_taps;
       for (int lane = 0; lane < Wide::kLanes; ++lane) {
         const bool inside = c + lane < pass.num_columns;
@@ -250,15 +227,15 @@ void RunWinogradFilters(const WinogradFilterPass& pass) {
         for (int t = 0; t < taps; ++t) w[t][lane] = inside ? from[t] : 0.f;
       }
       for (int i = 0; i < rows; ++i) {
-        D s[kMaxWinogradSize];  // row i of G w
+        D s[WinogradFilterMatrix::kMaxTaps];  // row i of G w
         for (int b = 0; b < column_taps; ++b) {
-          D sum = g[0][i][0] * w[b];
-          for (int a = 1; a < row_taps; ++a) sum += g[0][i][a] * w[a * column_taps + b];
+          D sum = g[i][0] * w[b];
+          for (int a = 1; a < row_taps; ++a) sum += g[i][a] * w[a * column_taps + b];
           s[b] = sum;
         }
         for (int j = 0; j < columns; ++j) {
-          D sum = g[1][j][0] * s[0];
-          for (int b = 1; b < column_taps; ++b) sum += g[1][j][b] * s[b];
+          D sum = h[j][0] * s[0];
+          for (int b = 1; b < column_taps; ++b) sum += h[j][b] * s[b];
           const typename Wide::F u = __builtin_convertvector(sum, typename Wide::F);
           __builtin_memcpy(to + (i * columns + j) * pass.to_position, &u, sizeof u);
         }

@@ -1,0 +1,9 @@
+#include "backends/cpu/kernels/conv/narrow_body.h"
+#include "backends/cpu/kernels/conv/narrow_targets.h"
+#include "backends/cpu/simd/portable.h"
+
+namespace sula::cpu {
+
+constinit const NarrowKernels kNarrowScalar = MakeNarrowKernels<simd::Scalar>();
+
+}  // namespace sula::cpu
