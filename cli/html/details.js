@@ -20,20 +20,25 @@ function ports(c, types, names, sources) {
     sources ? el("td", {}, sources[i] >= 0 ? linkTo(commands[sources[i]]) : el("span", {class: "muted"}, names[i] ? "given" : "")) : null))));
 }
 
+// Kernels that would do, the fastest first, and under them who refused, by reason.
 function candidates(c) {
   if (!c.candidates.length) return el("p", {}, c.free ? "A view of its input: nothing runs." : "There was nothing to choose.");
   const columns = ["kernel", "predicted", ...(tuned ? ["measured"] : []), "with copies"];
-  const chosen = chosenOf(c);
-  return el("table", {}, el("thead", {}, el("tr", {}, columns.map((t, i) => el("th", {class: i ? "num" : null}, t)), el("th", {}, ""))),
-    el("tbody", {}, c.candidates.map((k) => {
-      const figure = (s) => el("td", {class: "num"}, k.refused || !s ? "" : seconds(s));
-      return el("tr", {},
-        el("td", {class: "mono"}, `${k.backend}/${k.kernel}`),
-        figure(k.estimate_seconds), tuned ? figure(k.measured_seconds) : null, figure(k.with_copies_seconds),
-        el("td", {}, k.refused ? el("span", {class: "muted"}, "refused: " + k.refused)
-                   : k === chosen ? el("span", {class: "tag good"}, (c.locked ? "locked" : "chosen") + (measured ? ", took " + seconds(c.time) : ""))
-                   : chosen && chosen.with_copies_seconds ? (k.with_copies_seconds / chosen.with_copies_seconds).toFixed(2) + " ×" : ""));
-    })));
+  const chosen = chosenOf(c), name = (k) => `${k.backend}/${k.kernel}`;
+  const verdict = (k) => [
+    k === chosen ? el("span", {class: "tag good"}, (c.locked ? "locked" : "chosen") + (measured ? ", took " + seconds(c.time) : ""))
+    : chosen && chosen.with_copies_seconds && k.nodes === chosen.nodes ? (k.with_copies_seconds / chosen.with_copies_seconds).toFixed(2) + " ×" : "",
+    k.nodes > 1 ? ` ${k.nodes} nodes, apart ${seconds(k.apart_seconds)}` : ""];
+  const accepted = c.candidates.filter((k) => !k.refused).sort((a, b) => a.nodes - b.nodes || a.with_copies_seconds - b.with_copies_seconds);
+  const figure = (s) => el("td", {class: "num"}, s ? seconds(s) : "");
+  const reasons = new Map();
+  for (const k of c.candidates) if (k.refused) reasons.set(k.refused, [...(reasons.get(k.refused) || []), name(k)]);
+  return [
+    el("table", {}, el("thead", {}, el("tr", {}, columns.map((t, i) => el("th", {class: i ? "num" : null}, t)))),
+      el("tbody", {}, accepted.map((k) => el("tr", {}, el("td", {class: "kernel"}, el("div", {class: "mono"}, name(k)), el("div", {class: "muted"}, verdict(k))),
+        figure(k.estimate_seconds), tuned ? figure(k.measured_seconds) : null, figure(k.with_copies_seconds))))),
+    reasons.size ? el("h3", {}, "Refused") : null,
+    el("dl", {}, [...reasons].map(([reason, names]) => [el("dt", {}, reason), el("dd", {class: "mono"}, names.join(", "))]))];
 }
 
 function showDetails(side, c) {
@@ -52,12 +57,13 @@ function showDetails(side, c) {
     if (c.constant_bytes) rows.push(["packed weights", bytes(c.constant_bytes)]);
   }
   const readers = commands.filter((r) => r.producers.includes(c.index));
-  side.replaceChildren(
+  side.replaceChildren();
+  fill(side, {}, [
     el("div", {class: "bar"}, el("b", {}, `#${c.index} ${brief(c)}`), el("span", {class: "space"}),
       el("button", {onclick: () => choice.set(-1)}, "close")),
     el("dl", {}, rows.map(([k, v]) => [el("dt", {}, k), el("dd", {}, v)])),
     el("h3", {}, "Inputs"), ports(c, c.inputs, c.input_values, c.producers),
     el("h3", {}, "Outputs"), ports(c, c.outputs, c.output_values),
     readers.length ? el("p", {}, "read by ", readers.slice(0, 12).map((r, i) => [i ? ", " : "", linkTo(r)])) : null,
-    el("h3", {}, "Kernels considered"), candidates(c));
+    el("h3", {}, "Kernels considered"), candidates(c)]);
 }
