@@ -13,6 +13,7 @@
 #include "ir/text.h"
 #include "ops/catalogue.h"
 #include "ops/conv.h"
+#include "ops/elementwise.h"
 #include "plan_harness.h"
 #include "runtime/plan.h"
 #include "runtime/prepare/requests.h"
@@ -347,7 +348,8 @@ TEST(KeyOf, TellsWhatTimeDependsOn) {
   })");
   const auto key = [&](std::string_view name, int threads = 1) {
     const Ports ports = PortsOf(graph, *graph.FindNode(name));
-    const KernelRequest request = ports.Request(graph.node(*graph.FindNode(name)), threads);
+    const KernelRequest request =
+        ports.Request(graph.node(*graph.FindNode(name)), SchemeOptions{.threads = threads});
     return KeyOf({&request, 1});
   };
   EXPECT_EQ(key("a"), key("b"));
