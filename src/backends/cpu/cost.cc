@@ -68,18 +68,20 @@ double PeakFlops(Target target) {
 
 double Seconds(const Work& work, Target target, int threads) {
   const ByteSeconds read(&LevelRates::read, threads), copy(&LevelRates::copy, threads);
-  double arithmetic = work.seconds + work.flops / (PeakFlops(target) * work.efficiency);
+  const double arithmetic = work.seconds + work.flops / (PeakFlops(target) * work.efficiency);
   double memory = work.bytes * copy(work.bytes);
   for (const Work::Stream& s : work.streams)
     memory += s.bytes * (s.copied ? copy(s.set) : read(s.set));
-  if (threads <= 1) return arithmetic + memory;
+  const double alone = arithmetic + memory;
+  if (threads <= 1) return alone;
   const ParallelSpeed& all = CurrentParallel(threads);
   // Tasks are handed out one by one: the slowest thread does one more than the others.
   const double ragged =
       work.tasks > 0 ? std::ceil(work.tasks / all.threads) * all.threads / work.tasks : 1;
-  arithmetic *= ragged / all.speedup;
-  memory *= ragged / all.threads;
-  return arithmetic + memory + work.sections * all.fork_seconds;
+  const double together = ragged * (arithmetic / all.speedup + memory / all.threads);
+  // Who forks starts on the tasks at once, and waits for nobody who has not: what is done before
+  // others wake takes no longer than alone.
+  return std::min(alone, together + work.sections * all.fork_seconds);
 }
 
 Work::Stream ColdStream(double bytes) {
