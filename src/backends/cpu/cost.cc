@@ -77,7 +77,9 @@ double PeakFlops(Target target) {
 double Seconds(const Work& work, Target target, int threads) {
   const ByteSeconds read(&LevelRates::read, threads), copy(&LevelRates::copy, threads);
   const double arithmetic = work.seconds + work.flops / (PeakFlops(target) * work.efficiency);
-  double memory = work.bytes * copy(work.bytes);
+  // What several threads have written lies in each other's L2.
+  const double l2 = static_cast<double>(CurrentProfile().key.l2_bytes);
+  double memory = work.bytes * copy(threads > 1 ? std::max(work.bytes, 2 * l2) : work.bytes);
   for (const Work::Stream& s : work.streams)
     memory += s.bytes * (s.copied ? copy(s.set) : read(s.set));
   const double alone = arithmetic + memory;
