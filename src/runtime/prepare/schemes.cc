@@ -368,15 +368,19 @@ Result<Schedule> ChooseSchemes(const ConcreteGraph& graph, std::span<Backend* co
   Scheduler scheduler(graph, backends, options, {});
   ASSIGN_OR_RETURN(Schedule best, scheduler.Run());
   if (options.lock && !options.adapt_lock) return best;
-  // Where branches meet, a walk cannot know how the values of the other branch will lie. One that
-  // knows how they lay in the walk before often finds better layouts.
-  constexpr int kMostWalks = 4;
+  // Where branches meet, a walk cannot know how the values of the other branch will lie. More walks
+  // are told: that they lie as in the walk before, or all one way.
   constexpr double kGoodEnough = 1.001;
   const double least = scheduler.LeastSeconds(best);
-  std::vector<uint8_t> laid = LayoutsIn(best, graph.graph);
-  for (int walk = 1; walk < kMostWalks && best.seconds > kGoodEnough * least; ++walk) {
-    ASSIGN_OR_RETURN(Schedule next, Scheduler(graph, backends, options, laid).Run());
-    laid = LayoutsIn(next, graph.graph);
+  const size_t values = static_cast<size_t>(graph.graph.value_slots());
+  const std::vector<uint8_t> last(values, Bit(Layout::kChannelLast)),
+      row(values, Bit(Layout::kRowMajor));
+  std::vector<uint8_t> before = LayoutsIn(best, graph.graph);
+  const std::vector<uint8_t>* const hints[] = {&before, &before, &last, &row};
+  for (const std::vector<uint8_t>* laid : hints) {
+    if (best.seconds <= kGoodEnough * least) break;
+    ASSIGN_OR_RETURN(Schedule next, Scheduler(graph, backends, options, *laid).Run());
+    before = LayoutsIn(next, graph.graph);
     if (next.seconds < best.seconds) best = std::move(next);
   }
   return best;
