@@ -125,6 +125,7 @@ class TileProbes {
 
 constexpr size_t kGrain = 4096;  // what blocks and pieces are multiples of
 constexpr size_t kMostMemory = size_t{128} << 20;
+constexpr size_t kPiece = size_t{1} << 20;
 
 size_t Grains(size_t bytes) { return std::max(kGrain, bytes / kGrain * kGrain); }
 
@@ -147,6 +148,24 @@ void Move(float* block, size_t bytes, bool copy) {
   } else {
     kernels.read(block, floats);
   }
+}
+
+// Of memory, all threads together; each has a share of the block and moves piece after piece of it.
+// Some pieces are still in L3, and during some a thread had to wait for its turn: neither extreme
+// is what counts.
+LevelRates MemoryRates(int threads, const AlignedBuffer& block, size_t share) {
+  const size_t piece = std::min(kPiece, share);
+  const auto rate = [&](bool copy) {
+    std::vector<size_t> at(static_cast<size_t>(threads), 0);
+    const std::vector<double> times =
+        SecondsTogether(threads, kMemorySeconds, 0, [&](int64_t thread) {
+          const auto i = static_cast<size_t>(thread);
+          Move(block.as<float>() + (i * share + at[i]) / sizeof(float), piece, copy);
+          at[i] = at[i] + 2 * piece <= share ? at[i] + piece : 0;
+        });
+    return static_cast<double>(piece) * threads / times[times.size() / 4];
+  };
+  return {rate(false), rate(true)};
 }
 
 // A target that kernels are chosen from: the strongest, and AVX2 beside AVX-512.
@@ -185,17 +204,18 @@ MachineProfile MeasureProfile() {
   const std::array<size_t, kNumLevels> sets = {Grains(cpu.l1d_bytes / 2), Grains(cpu.l2_bytes / 2),
                                                std::min(L3Bytes(cpu), block.bytes()),
                                                block.bytes()};
-  for (size_t level = 0; level < kNumLevels && block.data(); ++level) {
+  for (size_t level = 0; level < 3 && block.data(); ++level) {
     const int calls = level == 0 ? 16 : 1;  // one would be short against the clock's resolution
     probes.clear();
     for (bool copy : {false, true})
       probes.push_back({[&, copy] {
         for (int i = 0; i < calls; ++i) Move(block.as<float>(), sets[level], copy);
       }});
-    RunProbes(probes, level == 3 ? kMemorySeconds : kLevelSeconds);
+    RunProbes(probes, kLevelSeconds);
     const double bytes = static_cast<double>(sets[level]) * calls;
     profile.levels[level] = {bytes / probes[0].least, bytes / probes[1].least};
   }
+  if (block.data()) profile.levels[3] = MemoryRates(1, block, block.bytes());
   // Without memory to measure with: what is usual.
   for (LevelRates& rates : profile.levels)
     if (rates.read == 0) rates = kUsualRates;
@@ -205,14 +225,15 @@ MachineProfile MeasureProfile() {
 ParallelSpeed MeasureParallel(const MachineProfile& one_thread, int threads) {
   const CpuInfo& cpu = CpuInfo::Get();
   const SpeedKernels& kernels = SpeedFor(BestTarget());
-  constexpr double kSeconds = 12e-3;  // of each figure
+  constexpr double kSeconds = 12e-3;      // of each figure
+  constexpr double kBusySeconds = 40e-3;  // until all threads have run at once
   ParallelSpeed speed;
   speed.threads = threads;
 
   const auto multiply = [&](int64_t) { kernels.multiply_add(3000); };
   const double one = LeastSeconds(1, 2e-3, 0, multiply);
-  speed.speedup = std::min(1.0 * threads,
-                           threads * one / LeastSeconds(threads, kSeconds, 1.01 * one, multiply));
+  speed.speedup = std::min(
+      1.0 * threads, threads * one / LeastSeconds(threads, kBusySeconds, 1.01 * one, multiply));
 
   // Each thread has a share of one block.
   const auto count = static_cast<size_t>(threads);
@@ -230,7 +251,7 @@ ParallelSpeed MeasureParallel(const MachineProfile& one_thread, int threads) {
   };
   const size_t l3 = std::min(L3Bytes(cpu), share);
   speed.l3 = {rate(l3, false), rate(l3, true)};
-  speed.memory = {rate(share, false), rate(share, true)};
+  speed.memory = MemoryRates(threads, block, share);
 
   // Forks follow each other as the layers of a net do: the workers are awake.
   const Parallel parallel(threads);
