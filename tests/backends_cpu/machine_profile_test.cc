@@ -74,7 +74,8 @@ TEST(MeasuredProfile, IsWholeAndQuicklyMade) {
 
 TEST(MeasuredProfile, OfThreadsToo) {
   const double start = CpuSeconds();
-  const ParallelSpeed s = MeasureParallel(TestProfile(), 2);
+  bool busy = false;
+  const ParallelSpeed s = MeasureParallel(TestProfile(), 2, &busy);
   EXPECT_LT(CpuSeconds() - start, 1.0);
   EXPECT_EQ(s.threads, 2);
   EXPECT_GE(s.speedup, 1);
@@ -111,7 +112,8 @@ TEST_F(ProfileFile, IsMeasuredOnceAndReadFromThenOn) {
   ProfileStore second(path);
   // What is measured is used as it is read.
   EXPECT_EQ(second.Single(), measured);
-  EXPECT_EQ(second.Several(2), two);
+  // Unless the machine was too busy for two threads at once, which is not kept.
+  if (Read(path).find("\nthreads 2 ") != std::string::npos) EXPECT_EQ(second.Several(2), two);
   EXPECT_EQ(second.Origin().note, "read");
   EXPECT_EQ(second.Origin().file, path);
 }

@@ -222,13 +222,14 @@ MachineProfile MeasureProfile() {
   return profile;
 }
 
-ParallelSpeed MeasureParallel(const MachineProfile& one_thread, int threads) {
+ParallelSpeed MeasureParallel(const MachineProfile& one_thread, int threads, bool* busy) {
   const CpuInfo& cpu = CpuInfo::Get();
   const SpeedKernels& kernels = SpeedFor(BestTarget());
   constexpr double kSeconds = 12e-3;      // of each figure
   constexpr double kBusySeconds = 40e-3;  // until all threads have run at once
   ParallelSpeed speed;
   speed.threads = threads;
+  *busy = false;
 
   const auto multiply = [&](int64_t) { kernels.multiply_add(3000); };
   const double one = LeastSeconds(1, 2e-3, 0, multiply);
@@ -269,6 +270,7 @@ ParallelSpeed MeasureParallel(const MachineProfile& one_thread, int threads) {
     const std::chrono::duration<double> t = Clock::now() - begin;
     if (missing.load() == 0) least = std::min(least, t.count());
   } while (Clock::now() < end);
+  *busy = least > kMostForkSeconds * threads;
   speed.fork_seconds = std::min(least, kMostForkSeconds * threads);
 
   // On a busy machine threads may never have run at once. Bounds that hold on any: two threads

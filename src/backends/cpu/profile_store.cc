@@ -74,12 +74,8 @@ const ParallelSpeed& ProfileStore::Several(int threads) {
     if (asked == threads) return speed;
   const int used = fixed_ ? threads : std::max(2, std::min(threads, AvailableCpus()));
   const auto of_used = [&](const ParallelSpeed& s) { return s.threads == used; };
-  if (std::ranges::none_of(kept_, of_used)) {
-    kept_.push_back(Measure(used));
-    std::ranges::sort(kept_, {}, &ParallelSpeed::threads);
-    if (!fixed_) Keep();
-  }
-  several_.emplace_back(threads, *std::ranges::find_if(kept_, of_used));
+  const auto kept = std::ranges::find_if(kept_, of_used);
+  several_.emplace_back(threads, kept != kept_.end() ? *kept : Measure(used));
   return several_.back().second;
 }
 
@@ -95,22 +91,30 @@ void ProfileStore::Renew() {
   ready_ = true;
   origin_.note = "measured";
   profile_ = MeasureProfile();
-  std::vector<ParallelSpeed> renewed;
-  for (const ParallelSpeed& s : kept_) renewed.push_back(Measure(s.threads));
-  kept_ = std::move(renewed);
+  const std::vector<ParallelSpeed> before = std::exchange(kept_, {});
   Keep();
-  for (auto& [asked, speed] : several_)
-    for (const ParallelSpeed& s : kept_)
-      if (s.threads == speed.threads) speed = s;
+  for (const ParallelSpeed& s : before) Measure(s.threads);
+  for (auto& [asked, speed] : several_) {
+    const auto kept = std::ranges::find(kept_, speed.threads, &ParallelSpeed::threads);
+    speed = kept != kept_.end() ? *kept : Measure(speed.threads);
+  }
 }
 
-ParallelSpeed ProfileStore::Measure(int threads) const {
-  if (!fixed_) return MeasureParallel(profile_, threads);
-  // As if nothing were shared between threads.
-  const auto times = [&](const LevelRates& r) {
-    return LevelRates{threads * r.read, threads * r.copy};
-  };
-  return {threads, 1.0 * threads, times(profile_.levels[2]), times(profile_.levels[3]), 2e-6};
+// And keeps it, unless the machine was too busy to tell: the next process may be luckier.
+ParallelSpeed ProfileStore::Measure(int threads) {
+  if (fixed_) {  // as if nothing were shared between threads
+    const auto times = [&](const LevelRates& r) {
+      return LevelRates{threads * r.read, threads * r.copy};
+    };
+    return {threads, 1.0 * threads, times(profile_.levels[2]), times(profile_.levels[3]), 2e-6};
+  }
+  bool busy = false;
+  const ParallelSpeed speed = MeasureParallel(profile_, threads, &busy);
+  if (busy) return speed;
+  kept_.push_back(speed);
+  std::ranges::sort(kept_, {}, &ParallelSpeed::threads);
+  Keep();
+  return *std::ranges::find(kept_, threads, &ParallelSpeed::threads);
 }
 
 // Reads the file, or measures and writes it.

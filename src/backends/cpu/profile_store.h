@@ -32,7 +32,7 @@ class ProfileStore {
   void Ensure();
   Status Read();
   void Keep();
-  ParallelSpeed Measure(int threads) const;
+  ParallelSpeed Measure(int threads);
 
   std::mutex mutex_;
   const bool fixed_ = false;
