@@ -84,6 +84,7 @@ class DepthwiseBands {
   int64_t middle_channels() const { return depthwise_.out_channels; }
   Image ImageOf(const ConvArgs& args, int64_t image) const;
   void MakeGroups();
+  double GroupImbalance() const;
   void ChooseBands(int64_t weight_bytes);
   size_t ScratchBytes() const;
   Scratch ScratchOf(void* workspace, int worker) const;
