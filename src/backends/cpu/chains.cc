@@ -67,7 +67,9 @@ double Savings(const ChainRequest& request) {
 }
 
 // How much longer a pointwise convolution takes whose rows of pixels are products of their own:
-// their last tiles are not full, and a tile takes at least the time of two thirds of its rows.
+// their last tiles are not full, and a tile takes at least the time of two thirds of its rows; and
+// every row reads the weights of a group anew, which costs some percent once they leave no room for
+// much else in L2.
 double RowWaste(const KernelRequest& request) {
   const Result<ConvSpec> spec = ConvSpecOf(request);
   const GemmKernels& kernels = GemmFor(TargetForColumns(spec->out_channels));
@@ -79,7 +81,9 @@ double RowWaste(const KernelRequest& request) {
     return std::max(static_cast<double>(rows), tiles * static_cast<double>(height) * 2 / 3);
   };
   const int64_t lines = spec->window.out[1];
-  return cost(width) * static_cast<double>(lines) / cost(width * lines);
+  const auto weights = static_cast<double>(spec->in_channels * kDepthwiseGroup) * sizeof(float);
+  const bool heavy = weights * 8 >= static_cast<double>(CpuInfo::Get().l2_bytes);
+  return (heavy ? 1.03 : 1) * cost(width) * static_cast<double>(lines) / cost(width * lines);
 }
 
 // Reads the first node's input, writes the last one's output and adds the residual of one of them.

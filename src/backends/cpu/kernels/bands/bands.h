@@ -17,6 +17,12 @@
 
 namespace sula::cpu {
 
+// The pixel stride of scratch rows: a cache line more where the same channel of few pixels would
+// otherwise fill a set of the L1 cache.
+constexpr int64_t ScratchPixelStride(int64_t channels) {
+  return channels % 64 == 0 ? channels + 16 : channels;
+}
+
 // A convolution of a chain. weights: [out_channels][in_channels / groups][taps]; bias:
 // [out_channels] or null. Both are copied.
 struct BandConv {

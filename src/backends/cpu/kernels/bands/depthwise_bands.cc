@@ -125,7 +125,7 @@ void DepthwiseBands::ChooseBands(int64_t weight_bytes) {
     band_rows_ = (chunk_rows_ + bands - 1) / bands;
   }
   ring_rows_ = RowsRead(w, band_rows_);
-  band_stride_ = PackedRowStride(middle_channels());
+  band_stride_ = ScratchPixelStride(middle_channels());
 }
 
 size_t DepthwiseBands::ScratchBytes() const {
@@ -221,6 +221,7 @@ void DepthwiseBands::RunGroup(const Image& image, size_t index, Range fresh, Ran
     call.a_stride = image.in_stride, call.c_stride = kDepthwiseGroup;
     call.panels = panels_.data();
     call.bias += group.column;
+    // A row is a product of its own, for its pixels follow each other on both sides.
     for (int64_t y = fresh.begin; y < fresh.end; ++y) {
       call.a = image.in + y * w.in[2] * image.in_stride;
       call.c = inside.row(y);
