@@ -220,8 +220,14 @@ struct PoolChain {
   }
 
   static double Estimate(const ChainRequest& request) {
-    return Apart(kRole).estimate(request.nodes[0]) + PoolApart().estimate(request.nodes[1]) -
-           Savings(request);
+    // Rows that windows at the border of two shares both need are computed twice.
+    const Window w = MaxPoolCall(request.nodes[1])->window;
+    const double common = std::max<double>(
+        0, static_cast<double>((w.kernel[1] - 1) * w.dilation[1] + 1 - w.stride[1]));
+    const int shares = PoolBands::Shares(request.threads());
+    const double twice = common * (shares - 1) / static_cast<double>(w.in[1]);
+    return Apart(kRole).estimate(request.nodes[0]) * (1 + twice) +
+           PoolApart().estimate(request.nodes[1]) - Savings(request);
   }
 
   static Result<std::unique_ptr<Kernel>> Create(const ChainRequest& request) {

@@ -123,6 +123,9 @@ class DepthwiseBands {
 // Convolution (planar or not), then a pool over its rows.
 class PoolBands {
  public:
+  // How many parts an image is cut into at most: two for each thread, if there are several. Little
+  // is computed twice, and one thread may be slower than the others.
+  static int Shares(int threads) { return threads > 1 ? 2 * threads : 1; }
   // pool: kind, window, pad_end, batch and channels are used. Precondition: no residual.
   static Result<PoolBands> Make(const BandConv& conv, const PoolCall& pool, const Machine& machine);
   size_t workspace_bytes() const;

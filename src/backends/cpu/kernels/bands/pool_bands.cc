@@ -28,9 +28,8 @@ Result<PoolBands> PoolBands::Make(const BandConv& conv, const PoolCall& pool,
   const Window& w = pool.window;
   r.pixel_stride_ = ScratchPixelStride(conv.spec.out_channels);
   const int64_t rows = w.out[1], threads = machine.threads, batch = conv.spec.batch;
-  // Two shares for each thread: little is computed twice, and one may be slower than the others.
-  const int64_t shares = 2 * threads;
-  const int64_t per_image = threads > 1 && batch < shares ? (shares + batch - 1) / batch : 1;
+  const int64_t shares = Shares(static_cast<int>(threads));
+  const int64_t per_image = std::max<int64_t>(1, (shares + batch - 1) / batch);
   r.chunk_rows_ = (rows + per_image - 1) / per_image;
   const int64_t row_bytes = w.in[2] * r.pixel_stride_ * static_cast<int64_t>(sizeof(float));
   const int64_t budget = static_cast<int64_t>(machine.l2_bytes) / 2;
