@@ -17,8 +17,9 @@ namespace {
 
 // The planar kernel converts each input row once per band: pays while channels are few.
 constexpr int64_t kMaxPlanarChannels = 4;
-// Vector operations for each float that the planar kernel copies into strips.
-constexpr double kStripOperations = 0.25;
+// Vector operations for each float that the planar kernel copies into strips, as it lies and split
+// by a stride; and for each tap of a tile, which begins at strips of its own.
+constexpr double kStripOperations = 0.25, kSplitOperations = 2, kStripTapOperations = 3;
 // The same for each float of a channel-last map that the narrow kernel turns into strips.
 constexpr double kTurnOperations = 3;
 // Of the depthwise kernels: for each vector that goes into the ring, and for each tap without one.
@@ -100,7 +101,12 @@ double EstimatePlanar(const KernelRequest& request) {
   const double strip_rows = (band - 1) * static_cast<double>(w.stride[1]) +
                             static_cast<double>((w.kernel[1] - 1) * w.dilation[1] + 1);
   const double copied = bands * strip_rows * static_cast<double>(w.in[2] * spec->in_channels);
-  work.seconds += VectorSeconds(machine.target, kStripOperations * copied);
+  const double tiles =
+      static_cast<double>(rows) * static_cast<double>(panels.size()) *
+      std::ceil(static_cast<double>(w.out[2]) / kernels.tile_rows[panels.front().vectors]);
+  work.seconds += VectorSeconds(machine.target,
+                                copied * (w.stride[2] == 1 ? kStripOperations : kSplitOperations) +
+                                    tiles * static_cast<double>(taps) * kStripTapOperations);
   work.bytes = ActivationBytes(request);
   return Seconds(work, machine.target, request.threads);
 }

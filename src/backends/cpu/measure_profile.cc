@@ -129,6 +129,7 @@ constexpr size_t kMostMemory = size_t{128} << 20;
 size_t Grains(size_t bytes) { return std::max(kGrain, bytes / kGrain * kGrain); }
 
 constexpr LevelRates kUsualRates = {1e10, 1e10};
+constexpr double kMostForkSeconds = 1e-6;  // for each thread; a sleeping one takes longer to wake
 
 // Larger than the last cache: what lies in it has gone by the time it comes round again.
 size_t MemoryBytes(const CpuInfo& cpu) {
@@ -201,7 +202,7 @@ MachineProfile MeasureProfile() {
   return profile;
 }
 
-ParallelSpeed MeasureParallel(int threads) {
+ParallelSpeed MeasureParallel(const MachineProfile& one_thread, int threads) {
   const CpuInfo& cpu = CpuInfo::Get();
   const SpeedKernels& kernels = SpeedFor(BestTarget());
   constexpr double kSeconds = 12e-3;  // of each figure
@@ -247,7 +248,16 @@ ParallelSpeed MeasureParallel(int threads) {
     const std::chrono::duration<double> t = Clock::now() - begin;
     if (missing.load() == 0) least = std::min(least, t.count());
   } while (Clock::now() < end);
-  speed.fork_seconds = std::min(least, 50e-6);
+  speed.fork_seconds = std::min(least, kMostForkSeconds * threads);
+
+  // On a busy machine threads may never have run at once. Bounds that hold on any: two threads
+  // share a core at most, and several read no slower than one.
+  const auto at_least = [](LevelRates& r, const LevelRates& least) {
+    r = {std::max(r.read, least.read), std::max(r.copy, least.copy)};
+  };
+  speed.speedup = std::max(speed.speedup, 0.5 * threads);
+  at_least(speed.l3, one_thread.levels[2]);
+  at_least(speed.memory, one_thread.levels[3]);
   return speed;
 }
 

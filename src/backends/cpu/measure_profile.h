@@ -9,6 +9,6 @@ namespace sula::cpu {
 MachineProfile MeasureProfile();
 // Several threads' part, some 80 ms; starts the pool's threads. `threads` should not exceed the
 // CPUs there are.
-ParallelSpeed MeasureParallel(int threads);
+ParallelSpeed MeasureParallel(const MachineProfile& one_thread, int threads);
 
 }  // namespace sula::cpu
