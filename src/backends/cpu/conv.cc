@@ -10,6 +10,7 @@
 #include "backends/cpu/kernels/conv/narrow.h"
 #include "backends/cpu/kernels/conv/plan.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
+#include "backends/cpu/strassen_adapter.h"
 
 namespace sula::cpu {
 namespace {
@@ -191,6 +192,48 @@ Result<std::unique_ptr<Kernel>> CreateDepthwise(const KernelRequest& request) {
   return MakeConv<Depthwise>(request, spec, MachineOf(request));
 }
 
+// ---- pointwise, as a product by Strassen's algorithm
+
+StrassenSpec StrassenOf(const ConvSpec& s, int levels) {
+  return {levels, s.batch * s.window.out_pixels(), s.out_channels, s.in_channels, s.epilogue};
+}
+
+template <int kLevels>
+Verdict AcceptConvStrassen(const KernelRequest& request) {
+  if (Verdict v = AcceptConv(request); !v) return v;
+  const Result<ConvSpec> spec = ConvSpecOf(request);
+  if (!spec->window.IsPointwise())
+    return Verdict::No("a window of more than one pixel, or a stride");
+  if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
+  return AcceptStrassen(request, StrassenOf(*spec, kLevels));
+}
+
+template <int kLevels>
+double EstimateConvStrassen(const KernelRequest& request) {
+  const Result<ConvSpec> spec = ConvSpecOf(request);
+  return EstimateStrassen(StrassenOf(*spec, kLevels), ActivationBytes(request),
+                          MachineFor(request, *spec));
+}
+
+template <int kLevels>
+Result<std::unique_ptr<Kernel>> CreateConvStrassen(const KernelRequest& request) {
+  ASSIGN_OR_RETURN(const ConvSpec spec, ConvSpecOf(request));
+  const Machine machine = MachineFor(request, spec);
+  const StrassenSpec product = StrassenOf(spec, kLevels);
+  ASSIGN_OR_RETURN(Strassen impl,
+                   Strassen::Make(product, {ConstantData(request, kW), spec.in_channels, 0, 1}, 1,
+                                  ConstantData(request, kBias), machine));
+  return std::unique_ptr<Kernel>(std::make_unique<ConvKernel<Strassen>>(
+      std::move(impl), request, StrassenDetail(product, machine)));
+}
+
+template <int kLevels>
+constexpr KernelEntry kStrassenConv = {.name = StrassenName(kLevels),
+                                       .layouts = ConvLayouts,
+                                       .accept = AcceptConvStrassen<kLevels>,
+                                       .estimate = EstimateConvStrassen<kLevels>,
+                                       .create = CreateConvStrassen<kLevels>};
+
 // ---- in the order of preference at equal cost
 
 constexpr KernelEntry kDepthwise = {.name = "depthwise",
@@ -214,8 +257,11 @@ constexpr KernelEntry kGemm = {.name = "implicit_gemm",
                                .estimate = EstimateGemm,
                                .create = CreateGemm};
 constexpr auto kConvKernels = []<int... kI>(std::integer_sequence<int, kI...>) {
-  return std::array{kDepthwise, kPlanar, kNarrow,
-                    WinogradEntry<&kWinogradForms, kI, AcceptConv, ConvSpecOf>()..., kGemm};
+  return std::array{
+      kDepthwise,      kPlanar,
+      kNarrow,         WinogradEntry<&kWinogradForms, kI, AcceptConv, ConvSpecOf>()...,
+      kGemm,           kStrassenConv<1>,
+      kStrassenConv<2>};
 }
 (std::make_integer_sequence<int, kNumWinogradForms>());
 
