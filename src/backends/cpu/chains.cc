@@ -6,6 +6,7 @@
 #include "backends/cpu/conv_kernels.h"
 #include "backends/cpu/kernels/bands/bands.h"
 #include "backends/cpu/pool_adapter.h"
+#include "base/cpu_info.h"
 #include "ops/pool.h"
 
 namespace sula::cpu {
@@ -48,13 +49,41 @@ BandConv BandConvOf(const KernelRequest& request, Role role) {
           role == Role::kPlanar, request.packs};
 }
 
-// What running nodes together saves: their values are neither written nor read again by way of L3,
-// and threads are forked and joined once.
+// What running nodes together saves: their values pass through L2 instead of wherever whole maps
+// lie, and threads are forked and joined once. Against that stands the setup of bands.
 double Savings(const ChainRequest& request) {
-  double seconds = 0;
-  for (const KernelRequest& node : request.nodes.first(request.nodes.size() - 1))
-    seconds += Seconds({.bytes = 2 * BytesOf(node.outputs[0])}, BestTarget(), request.threads());
+  constexpr double kSetup = 1e-6;
+  const auto band = static_cast<double>(CpuInfo::Get().l2_bytes) / 2;
+  const Target target = BestTarget();
+  double seconds = -kSetup;
+  for (const KernelRequest& node : request.nodes.first(request.nodes.size() - 1)) {
+    const double bytes = 2 * BytesOf(node.outputs[0]);
+    Work inside{.sections = 0};
+    inside.streams[0] = {bytes, std::min(bytes, band), true};
+    seconds += Seconds({.bytes = bytes}, target, request.threads()) -
+               Seconds(inside, target, request.threads());
+  }
   return seconds;
+}
+
+// How much longer a pointwise convolution takes whose rows of pixels are products of their own:
+// their last tiles are not full, and a tile takes at least the time of two thirds of its rows; and
+// every row reads the weights of a group anew, which costs some percent once they leave no room for
+// much else in L2.
+double RowWaste(const KernelRequest& request) {
+  const Result<ConvSpec> spec = ConvSpecOf(request);
+  const GemmKernels& kernels = GemmFor(TargetForColumns(spec->out_channels));
+  const std::vector<Panel> panels =
+      SplitColumns({spec->out_channels, 1, spec->in_channels, 1}, kernels.lanes, kernels.registers);
+  const int64_t height = kernels.tile_rows[panels.back().vectors], width = spec->window.out[2];
+  const auto cost = [&](int64_t rows) {
+    const auto tiles = static_cast<double>((rows + height - 1) / height);
+    return std::max(static_cast<double>(rows), tiles * static_cast<double>(height) * 2 / 3);
+  };
+  const int64_t lines = spec->window.out[1];
+  const auto weights = static_cast<double>(spec->in_channels * kDepthwiseGroup) * sizeof(float);
+  const bool heavy = weights * 8 >= static_cast<double>(CpuInfo::Get().l2_bytes);
+  return (heavy ? 1.03 : 1) * cost(width) * static_cast<double>(lines) / cost(width * lines);
 }
 
 // Reads the first node's input, writes the last one's output and adds the residual of one of them.
@@ -134,7 +163,11 @@ struct ConvChain {
 
   static double Estimate(const ChainRequest& request) {
     double seconds = -Savings(request);
-    for (size_t i = 0; i < kNodes; ++i) seconds += Apart(kRole[i]).estimate(request.nodes[i]);
+    for (size_t i = 0; i < kNodes; ++i) {
+      const bool by_rows = i < kMiddle && kRole[i] == Role::kPointwise;
+      seconds +=
+          Apart(kRole[i]).estimate(request.nodes[i]) * (by_rows ? RowWaste(request.nodes[i]) : 1);
+    }
     return seconds;
   }
 
@@ -187,8 +220,14 @@ struct PoolChain {
   }
 
   static double Estimate(const ChainRequest& request) {
-    return Apart(kRole).estimate(request.nodes[0]) + PoolApart().estimate(request.nodes[1]) -
-           Savings(request);
+    // Rows that windows at the border of two shares both need are computed twice.
+    const Window w = MaxPoolCall(request.nodes[1])->window;
+    const double common = std::max<double>(
+        0, static_cast<double>((w.kernel[1] - 1) * w.dilation[1] + 1 - w.stride[1]));
+    const int shares = PoolBands::Shares(request.threads());
+    const double twice = common * (shares - 1) / static_cast<double>(w.in[1]);
+    return Apart(kRole).estimate(request.nodes[0]) * (1 + twice) +
+           PoolApart().estimate(request.nodes[1]) - Savings(request);
   }
 
   static Result<std::unique_ptr<Kernel>> Create(const ChainRequest& request) {
