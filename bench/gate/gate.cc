@@ -10,7 +10,9 @@
 
 #include "backend/host.h"
 #include "backends/cpu/cpu_backend.h"
+#include "backends/cpu/machine_profile.h"
 #include "backends/reference/reference_backend.h"
+#include "backends_cpu/profiles.h"
 #include "base/aligned_buffer.h"
 #include "base/function_ref.h"
 #include "ir/text.h"
@@ -192,6 +194,8 @@ void RunPlan(const Graph& graph) {
 
 int main(int argc, char** argv) {
   using namespace sula;
+  // What is chosen must not depend on the machine.
+  const cpu::ScopedProfile profile(cpu::TestProfile());
   for (const Case& c : kCases) {
     if (argc < 2) std::printf("%s\n", c.name);
     if (argc < 2 || std::strcmp(argv[1], c.name) != 0) continue;
