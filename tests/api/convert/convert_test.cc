@@ -85,6 +85,32 @@ TEST_F(ApiConvert, AnInputWithAFixedValueDecidesAnIf) {
               HasSubstr("give its shape too"));
 }
 
+TEST_F(ApiConvert, AnIfInABranchThatIsTaken) {
+  const std::string file = WriteModel(R"(graph "net" {
+  input %x: float32[2]
+  input %c: bool[]
+  %y = If(%c, %x, %c, %x) "if" {
+    graph "then" {
+      captures %x, %c
+      input %a: float32[2]
+      input %k: bool[]
+      %n = Not(%k)
+      %b = If(%n, %a, %a) "inner" {
+        graph "then" { captures %a  input %p: float32[2]  %q = Neg(%p)  output %q }
+        graph "else" { captures %a  input %p: float32[2]  %q = Abs(%p)  output %q }
+      }
+      output %b
+    }
+    graph "else" { captures %x  input %a: float32[2]  %b = Exp(%a)  output %b }
+  }
+  output %y
+})");
+  const ConvertOptions options{.input_values = {{"c", {1}}}};
+  Result<ConvertSummary> s = Convert({&file, 1}, Path("out.sula"), options);
+  ASSERT_TRUE(s) << s.error().ToString();
+  EXPECT_THAT(s->operators, ElementsAre(std::pair("Abs", 1)));
+}
+
 TEST_F(ApiConvert, OptimizesAndReports) {
   const std::string file = WriteModel(kNet);
   ConvertOptions options{.input_shapes = {{"x", {"5", "2", "4", "4"}}}, .dump_ir = Path("net.ir")};
