@@ -59,6 +59,7 @@ Status SaveSchemes(const SchemeFlags& flags, const Session& session) {
 
 std::string TuneText(const TuneReport& report) {
   if (report.budget_seconds <= 0) return "";
+  if (report.distinct_nodes == 0) return "nothing to tune: no node has a choice";
   return fmt::format(
       "tuned {} of {} kinds of nodes that have a choice ({} of their predicted time), {} kernels "
       "in {} runs, {}",

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -16,7 +17,10 @@ void Check(std::string_view x, std::string_view w, int terms, std::string_view f
       "graph \"g\" {\n  input %x: float32", x, "\n  const %w: float32", w, " = random(3)\n",
       bias.empty() ? std::string() : StrCat("  const %b: float32", bias, " = random(5)\n"),
       "  %y = ConvTranspose(%x, %w", bias.empty() ? "" : ", %b", ")", fields, "\n  output %y\n}\n");
-  EXPECT_EQ(CheckKernels(text, {.absolute = (terms + 1) * 1.2e-7}).size(), 1u) << text;
+  // Winograd's forms, of those that take the node, lose up to three times as much.
+  EXPECT_THAT(CheckKernels(text, {.absolute = 3 * (terms + 1) * 1.2e-7}),
+              testing::Contains("phases"))
+      << text;
 }
 
 TEST(ConvTranspose, DoublesAMap) {

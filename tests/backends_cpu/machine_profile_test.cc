@@ -1,7 +1,6 @@
 #include "backends/cpu/machine_profile.h"
 
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -10,8 +9,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "backends/cpu/cost.h"
 #include "backends/cpu/measure_profile.h"
+#include "backends/cpu/profile_store.h"
 #include "backends_cpu/profiles.h"
 
 namespace sula::cpu {
@@ -75,16 +74,16 @@ TEST(MeasuredProfile, IsWholeAndQuicklyMade) {
 
 TEST(MeasuredProfile, OfThreadsToo) {
   const double start = CpuSeconds();
-  const ParallelSpeed s = MeasureParallel(2);
+  bool busy = false;
+  const ParallelSpeed s = MeasureParallel(TestProfile(), 2, &busy);
   EXPECT_LT(CpuSeconds() - start, 1.0);
   EXPECT_EQ(s.threads, 2);
-  EXPECT_GT(s.speedup, 0.1);
+  EXPECT_GE(s.speedup, 1);
   EXPECT_LE(s.speedup, 2);
   EXPECT_GT(s.fork_seconds, 0);
-  EXPECT_LT(s.fork_seconds, 1e-3);
+  EXPECT_LE(s.fork_seconds, 2e-6);
 }
 
-// Each case asks in a process of its own, since a process looks for its profile once.
 class ProfileFile : public testing::Test {
  protected:
   ProfileFile()
@@ -92,31 +91,8 @@ class ProfileFile : public testing::Test {
                 ("sula_profile_" + std::to_string(getpid()))) {
     std::filesystem::create_directories(folder_);
   }
-  ~ProfileFile() override {
-    std::filesystem::permissions(folder_, std::filesystem::perms::owner_all);
-    std::filesystem::remove_all(folder_);
-  }
+  ~ProfileFile() override { std::filesystem::remove_all(folder_); }
 
-  // The origin that a new process tells, and the peak that it sees: "NOTE|FILE|FLOPS".
-  static std::string Ask(const std::string& variable, const std::string& value) {
-    int ends[2];
-    if (pipe(ends) != 0) return "no pipe";
-    const pid_t child = fork();
-    if (child == 0) {
-      unsetenv("SULA_MACHINE");
-      setenv(variable.c_str(), value.c_str(), 1);
-      const ProfileOrigin origin = CurrentProfileOrigin();
-      const std::string answer =
-          StrCat(origin.note, "|", origin.file, "|", PeakFlops(BestTarget()));
-      _exit(write(ends[1], answer.data(), answer.size()) < 0);
-    }
-    close(ends[1]);
-    std::string answer(4096, 0);
-    const ssize_t n = read(ends[0], answer.data(), answer.size());
-    close(ends[0]);
-    answer.resize(n > 0 ? static_cast<size_t>(n) : 0);
-    return answer;
-  }
   static std::string Read(const std::string& path) {
     std::ostringstream text;
     text << std::ifstream(path).rdbuf();
@@ -128,28 +104,71 @@ class ProfileFile : public testing::Test {
 
 TEST_F(ProfileFile, IsMeasuredOnceAndReadFromThenOn) {
   const std::string path = folder_ / "deep" / "machine.txt";
-  const std::string first = Ask("SULA_MACHINE", path);
-  EXPECT_TRUE(first.starts_with("measured|" + path)) << first;
-  const std::string second = Ask("SULA_MACHINE", path);
-  EXPECT_EQ(second, "read" + first.substr(std::string("measured").size()));
+  ProfileStore first(path);
+  const MachineProfile measured = first.Single();
+  const ParallelSpeed two = first.Several(2);
+  EXPECT_EQ(first.Origin().note, "measured");
+  EXPECT_EQ(first.Origin().file, path);
+  ProfileStore second(path);
+  // What is measured is used as it is read.
+  EXPECT_EQ(second.Single(), measured);
+  // Unless the machine was too busy for two threads at once, which is not kept.
+  if (Read(path).find("\nthreads 2 ") != std::string::npos) EXPECT_EQ(second.Several(2), two);
+  EXPECT_EQ(second.Origin().note, "read");
+  EXPECT_EQ(second.Origin().file, path);
 }
 
-TEST_F(ProfileFile, LiesInTheCacheFolder) {
-  const std::string answer = Ask("XDG_CACHE_HOME", folder_);
-  EXPECT_TRUE(answer.starts_with(StrCat("measured|", folder_.string(), "/sula/machine-")))
-      << answer;
+TEST_F(ProfileFile, IsReplacedByRenewing) {
+  const std::string path = folder_ / "machine.txt";
+  std::ofstream(path) << "nothing";
+  ProfileStore store(path);
+  store.Renew();
+  EXPECT_EQ(store.Origin().note, "measured");
+  EXPECT_TRUE(ParseProfile(Read(path)).has_value());
 }
 
-TEST_F(ProfileFile, IsNotWrittenWhenOff) {
-  EXPECT_TRUE(Ask("SULA_MACHINE", "off").starts_with("measured||"));
+TEST_F(ProfileFile, LiesInTheCacheFolderOrWhereItIsSaid) {
+  const auto path_with = [](const char* machine, const char* cache) {
+    // In a process of its own, whose environment may change.
+    int ends[2];
+    if (pipe(ends) != 0) return std::string("no pipe");
+    if (fork() == 0) {
+      machine ? setenv("SULA_MACHINE", machine, 1) : unsetenv("SULA_MACHINE");
+      setenv("XDG_CACHE_HOME", cache, 1);
+      const std::string path = ProfilePath();
+      _exit(write(ends[1], path.data(), path.size()) < 0);
+    }
+    close(ends[1]);
+    std::string path(4096, 0);
+    const ssize_t n = read(ends[0], path.data(), path.size());
+    close(ends[0]);
+    path.resize(n > 0 ? static_cast<size_t>(n) : 0);
+    return path;
+  };
+  const std::string path = path_with(nullptr, "/somewhere");
+  EXPECT_TRUE(path.starts_with("/somewhere/sula/machine-")) << path;
+  EXPECT_TRUE(path.ends_with(".txt")) << path;
+  EXPECT_EQ(path_with("/a/file", "/somewhere"), "/a/file");
+  EXPECT_EQ(path_with("off", "/somewhere"), "");
 }
 
 TEST_F(ProfileFile, DamagedIsReplaced) {
   const std::string path = folder_ / "machine.txt";
   std::ofstream(path) << "sula machine profile 1\nprocessor";
-  const std::string answer = Ask("SULA_MACHINE", path);
-  EXPECT_TRUE(answer.starts_with("measured, because")) << answer;
+  ProfileStore store(path);
+  EXPECT_TRUE(store.Origin().note.starts_with("measured, because")) << store.Origin().note;
   EXPECT_TRUE(ParseProfile(Read(path)).has_value());
+}
+
+TEST_F(ProfileFile, WithTilesOfAnotherBuildIsReplaced) {
+  const std::string path = folder_ / "machine.txt";
+  MachineProfile other = TestProfile();
+  other.key = ThisMachine();
+  for (auto& table : other.tiles[static_cast<size_t>(BestTarget())]) table.resize(1);
+  std::ofstream(path) << ToText(other);
+  ProfileStore store(path);
+  EXPECT_TRUE(store.Origin().note.starts_with("measured, because")) << store.Origin().note;
+  EXPECT_NE(Read(path), ToText(other));
 }
 
 TEST_F(ProfileFile, OfAnotherMachineIsLeftAlone) {
@@ -157,17 +176,27 @@ TEST_F(ProfileFile, OfAnotherMachineIsLeftAlone) {
   MachineProfile other = TestProfile();
   other.key.processor = "Another";
   std::ofstream(path) << ToText(other);
-  const std::string answer = Ask("SULA_MACHINE", path);
-  EXPECT_TRUE(answer.starts_with("measured, because")) << answer;
-  EXPECT_NE(answer.find("another machine"), std::string::npos) << answer;
+  ProfileStore store(path);
+  EXPECT_NE(store.Origin().note.find("another machine"), std::string::npos) << store.Origin().note;
+  EXPECT_EQ(store.Origin().file, "");
   EXPECT_EQ(Read(path), ToText(other));
 }
 
 TEST_F(ProfileFile, WhereNoneCanBeWrittenIsNoError) {
   // A file in the place of a folder stops even root.
   std::ofstream(folder_ / "file") << "x";
-  const std::string answer = Ask("SULA_MACHINE", folder_ / "file" / "machine.txt");
-  EXPECT_TRUE(answer.starts_with("measured; not kept: ")) << answer;
+  ProfileStore store(folder_ / "file" / "machine.txt");
+  EXPECT_TRUE(store.Origin().note.starts_with("measured; not kept: ")) << store.Origin().note;
+  EXPECT_GT(store.Single().flops[static_cast<size_t>(BestTarget())], 0);
+}
+
+TEST(ScopedProfile, IsWhatEstimatesUse) {
+  const MachineProfile profile = TestProfile();
+  const ScopedProfile scoped(profile);
+  EXPECT_EQ(CurrentProfile().key, profile.key);
+  EXPECT_EQ(CurrentParallel(2), profile.parallel[0]);
+  EXPECT_EQ(CurrentParallel(4).speedup, 4);
+  EXPECT_EQ(CurrentProfileOrigin().note, "given");
 }
 
 }  // namespace

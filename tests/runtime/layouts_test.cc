@@ -242,6 +242,7 @@ double CostOfSchedule(const Graph& graph) {
 struct Outcome {
   int graphs = 0, optimal = 0;
   double worst = 1, sum = 0;  // of cost / least
+  std::string text;           // the worst one
 };
 
 Outcome Compare(bool branches, int graphs) {
@@ -256,11 +257,14 @@ Outcome Compare(bool branches, int graphs) {
     EXPECT_GE(cost, least * (1 - 1e-9)) << Text(nodes);
     ++outcome.graphs;
     outcome.optimal += cost <= least * (1 + 1e-9);
-    outcome.worst = std::max(outcome.worst, cost / least);
+    if (cost > outcome.worst * least) {
+      outcome.worst = cost / least;
+      outcome.text = Text(nodes);
+      for (const auto& [key, price] : g_prices)
+        outcome.text += StrCat("\n", key.first, " ", kEntries[key.second].name, " ", price / kUnit);
+    }
     outcome.sum += cost / least;
   }
-  std::printf("%d graphs, %d optimal, mean %.4f, worst %.3f\n", outcome.graphs, outcome.optimal,
-              outcome.sum / outcome.graphs, outcome.worst);
   return outcome;
 }
 
@@ -271,9 +275,9 @@ TEST(Layouts, OptimalWithoutBranches) {
 
 TEST(Layouts, NearlyOptimalWithBranches) {
   const Outcome outcome = Compare(true, 600);
-  EXPECT_GE(outcome.optimal, outcome.graphs * 9 / 10);
-  EXPECT_LE(outcome.sum / outcome.graphs, 1.01);
-  EXPECT_LE(outcome.worst, 1.3);
+  EXPECT_GE(outcome.optimal, outcome.graphs * 97 / 100);
+  EXPECT_LE(outcome.sum / outcome.graphs, 1.003);
+  EXPECT_LE(outcome.worst, 1.25) << outcome.text;
 }
 
 // ---- nets on the CPU backend: nothing is copied between two kernels
@@ -361,10 +365,10 @@ TEST(Layouts, NothingIsCopiedWithinNets) {
         %j = Conv(%i, %w5) {activation="sigmoid"}
         output %j
       })"},
-      {"a picture as it comes, and normalised", R"(graph "g" {
-        input %x: float32[1,64,64,3]
-        const %mean: float32[1,3,1,1] = random(1)
-        const %w0: float32[16,3,3,3] = random(2)
+      {"an input with channels last, and normalised", R"(graph "g" {
+        input %x: float32[1,64,64,8]
+        const %mean: float32[1,8,1,1] = random(1)
+        const %w0: float32[16,8,3,3] = random(2)
         const %w1: float32[16,16,3,3] = random(3)
         %t = Transpose(%x) {perm=[0, 3, 1, 2]}
         %n = Sub(%t, %mean)

@@ -10,14 +10,16 @@
 #include "backends/cpu/kernels/conv/narrow.h"
 #include "backends/cpu/kernels/conv/plan.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
+#include "backends/cpu/strassen_adapter.h"
 
 namespace sula::cpu {
 namespace {
 
 // The planar kernel converts each input row once per band: pays while channels are few.
 constexpr int64_t kMaxPlanarChannels = 4;
-// Vector operations for each float that the planar kernel copies into strips.
-constexpr double kStripOperations = 0.25;
+// Vector operations for each float that the planar kernel copies into strips, as it lies and split
+// by a stride; and for each tap of a tile, which begins at strips of its own.
+constexpr double kStripOperations = 0.25, kSplitOperations = 2, kStripTapOperations = 3;
 // The same for each float of a channel-last map that the narrow kernel turns into strips.
 constexpr double kTurnOperations = 3;
 // Of the depthwise kernels: for each vector that goes into the ring, and for each tap without one.
@@ -99,7 +101,12 @@ double EstimatePlanar(const KernelRequest& request) {
   const double strip_rows = (band - 1) * static_cast<double>(w.stride[1]) +
                             static_cast<double>((w.kernel[1] - 1) * w.dilation[1] + 1);
   const double copied = bands * strip_rows * static_cast<double>(w.in[2] * spec->in_channels);
-  work.seconds += VectorSeconds(machine.target, kStripOperations * copied);
+  const double tiles =
+      static_cast<double>(rows) * static_cast<double>(panels.size()) *
+      std::ceil(static_cast<double>(w.out[2]) / kernels.tile_rows[panels.front().vectors]);
+  work.seconds += VectorSeconds(machine.target,
+                                copied * (w.stride[2] == 1 ? kStripOperations : kSplitOperations) +
+                                    tiles * static_cast<double>(taps) * kStripTapOperations);
   work.bytes = ActivationBytes(request);
   return Seconds(work, machine.target, request.threads);
 }
@@ -185,6 +192,48 @@ Result<std::unique_ptr<Kernel>> CreateDepthwise(const KernelRequest& request) {
   return MakeConv<Depthwise>(request, spec, MachineOf(request));
 }
 
+// ---- pointwise, as a product by Strassen's algorithm
+
+StrassenSpec StrassenOf(const ConvSpec& s, int levels) {
+  return {levels, s.batch * s.window.out_pixels(), s.out_channels, s.in_channels, s.epilogue};
+}
+
+template <int kLevels>
+Verdict AcceptConvStrassen(const KernelRequest& request) {
+  if (Verdict v = AcceptConv(request); !v) return v;
+  const Result<ConvSpec> spec = ConvSpecOf(request);
+  if (!spec->window.IsPointwise())
+    return Verdict::No("a window of more than one pixel, or a stride");
+  if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
+  return AcceptStrassen(request, StrassenOf(*spec, kLevels));
+}
+
+template <int kLevels>
+double EstimateConvStrassen(const KernelRequest& request) {
+  const Result<ConvSpec> spec = ConvSpecOf(request);
+  return EstimateStrassen(StrassenOf(*spec, kLevels), ActivationBytes(request),
+                          MachineFor(request, *spec));
+}
+
+template <int kLevels>
+Result<std::unique_ptr<Kernel>> CreateConvStrassen(const KernelRequest& request) {
+  ASSIGN_OR_RETURN(const ConvSpec spec, ConvSpecOf(request));
+  const Machine machine = MachineFor(request, spec);
+  const StrassenSpec product = StrassenOf(spec, kLevels);
+  ASSIGN_OR_RETURN(Strassen impl,
+                   Strassen::Make(product, {ConstantData(request, kW), spec.in_channels, 0, 1}, 1,
+                                  ConstantData(request, kBias), machine));
+  return std::unique_ptr<Kernel>(std::make_unique<ConvKernel<Strassen>>(
+      std::move(impl), request, StrassenDetail(product, machine)));
+}
+
+template <int kLevels>
+constexpr KernelEntry kStrassenConv = {.name = StrassenName(kLevels),
+                                       .layouts = ConvLayouts,
+                                       .accept = AcceptConvStrassen<kLevels>,
+                                       .estimate = EstimateConvStrassen<kLevels>,
+                                       .create = CreateConvStrassen<kLevels>};
+
 // ---- in the order of preference at equal cost
 
 constexpr KernelEntry kDepthwise = {.name = "depthwise",
@@ -208,8 +257,11 @@ constexpr KernelEntry kGemm = {.name = "implicit_gemm",
                                .estimate = EstimateGemm,
                                .create = CreateGemm};
 constexpr auto kConvKernels = []<int... kI>(std::integer_sequence<int, kI...>) {
-  return std::array{kDepthwise, kPlanar, kNarrow,
-                    WinogradEntry<&kWinogradForms, kI, AcceptConv, ConvSpecOf>()..., kGemm};
+  return std::array{
+      kDepthwise,      kPlanar,
+      kNarrow,         WinogradEntry<&kWinogradForms, kI, AcceptConv, ConvSpecOf>()...,
+      kGemm,           kStrassenConv<1>,
+      kStrassenConv<2>};
 }
 (std::make_integer_sequence<int, kNumWinogradForms>());
 

@@ -11,16 +11,16 @@
 
 namespace sula::cpu {
 
-// The least seconds that one call of fn(i) in each of `threads` threads takes together: other
-// work on the machine only ever slows one down. Tries for `seconds`, or until one is `enough`.
+// The seconds that calls of fn(i) in each of `threads` threads take together, shortest first. Tries
+// for `seconds`, or until one takes no more than `enough`.
 template <class F>
-double LeastSeconds(int threads, double seconds, double enough, F fn) {
+std::vector<double> SecondsTogether(int threads, double seconds, double enough, F fn) {
   using Clock = std::chrono::steady_clock;
   const Parallel parallel(threads);
   const Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                                    std::chrono::duration<double>(seconds));
   std::vector<std::pair<Clock::time_point, Clock::time_point>> spans(static_cast<size_t>(threads));
-  double least = 1e9;
+  std::vector<double> times;
   do {
     // A thread that wakes late would seem slow: each waits a while for the others.
     std::atomic<int> missing{threads};
@@ -38,9 +38,16 @@ double LeastSeconds(int threads, double seconds, double enough, F fn) {
         std::max_element(spans.begin(), spans.end(),
                          [](const auto& a, const auto& b) { return a.second < b.second; });
     const std::chrono::duration<double> together = last->second - first->first;
-    least = std::min(least, together.count());
-  } while (least > enough && Clock::now() < end);
-  return least;
+    times.push_back(together.count());
+  } while (times.back() > enough && Clock::now() < end);
+  std::sort(times.begin(), times.end());
+  return times;
+}
+
+// The least of them: other work on the machine only ever slows one down.
+template <class F>
+double LeastSeconds(int threads, double seconds, double enough, F fn) {
+  return SecondsTogether(threads, seconds, enough, fn).front();
 }
 
 }  // namespace sula::cpu

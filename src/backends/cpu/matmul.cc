@@ -4,6 +4,7 @@
 #include "backends/cpu/adapter.h"
 #include "backends/cpu/conv_kernels.h"
 #include "backends/cpu/kernels/gemm/matmul.h"
+#include "backends/cpu/strassen_adapter.h"
 
 namespace sula::cpu {
 namespace {
@@ -115,11 +116,84 @@ Result<std::unique_ptr<Kernel>> CreateMatMul(const KernelRequest& request) {
   return std::unique_ptr<Kernel>(std::make_unique<MatMulKernel>(std::move(impl), request));
 }
 
+// ---- by Strassen's algorithm
+
+StrassenSpec StrassenOf(const MatMulSpec& s, int levels) {
+  return {levels, s.m * static_cast<int64_t>(s.a_index.size()), s.n, s.k, s.epilogue};
+}
+
+template <int kLevels>
+Verdict AcceptMatMulStrassen(const KernelRequest& request) {
+  if (Verdict v = AcceptMatMul(request); !v) return v;
+  if (!request.IsConstant(kB)) return Verdict::No("b is not constant");
+  if (request.HasInput(kBias) && !request.IsConstant(kBias))
+    return Verdict::No("bias not constant");
+  const Result<MatMulSpec> s = SpecOf(request);
+  if (s->trans_a) return Verdict::No("a is transposed");
+  if (s->b_count != 1) return Verdict::No(StrCat(s->b_count, " matrices b"));
+  if (s->a_count != static_cast<int64_t>(s->a_index.size())) return Verdict::No("a is broadcast");
+  return AcceptStrassen(request, StrassenOf(*s, kLevels));
+}
+
+template <int kLevels>
+double EstimateMatMulStrassen(const KernelRequest& request) {
+  const Result<MatMulSpec> s = SpecOf(request);
+  double bytes = BytesOf(request.outputs[0]);
+  for (const TensorDesc& t : request.inputs)
+    if (&t != &request.inputs[kB]) bytes += BytesOf(t);
+  return EstimateStrassen(StrassenOf(*s, kLevels), bytes, MachineOf(request));
+}
+
+class StrassenKernel : public Kernel {
+ public:
+  StrassenKernel(Strassen impl, int64_t k, int64_t n, std::string detail)
+      : impl_(std::move(impl)), k_(k), n_(n), detail_(std::move(detail)) {}
+  size_t workspace_bytes() const override { return impl_.workspace_bytes(); }
+  size_t constant_bytes() const override { return impl_.constant_bytes(); }
+  bool ReadsConstant(int i) const override { return i != int{kB} && i != int{kBias}; }
+  std::string Detail() const override { return detail_; }
+  void Run(const RunArgs& args) const noexcept override {
+    ConvArgs a;
+    a.in = static_cast<const float*>(args.inputs[kA]), a.in_stride = k_;
+    a.out = static_cast<float*>(args.outputs[0]), a.out_stride = n_;
+    if (args.inputs.size() > kResidual)
+      a.residual = static_cast<const float*>(args.inputs[kResidual]);
+    a.residual_stride = n_;
+    a.workspace = args.workspace;
+    impl_.Run(a, args.parallel);
+  }
+
+ private:
+  Strassen impl_;
+  int64_t k_, n_;
+  std::string detail_;
+};
+
+template <int kLevels>
+Result<std::unique_ptr<Kernel>> CreateMatMulStrassen(const KernelRequest& request) {
+  ASSIGN_OR_RETURN(const MatMulSpec s, SpecOf(request));
+  const Machine machine = MachineOf(request);
+  const StrassenSpec product = StrassenOf(s, kLevels);
+  const WeightView b{ConstantData(request, kB), s.trans_b ? s.k : 1, 0, s.trans_b ? 1 : s.n};
+  ASSIGN_OR_RETURN(Strassen impl,
+                   Strassen::Make(product, b, s.alpha, ConstantData(request, kBias), machine));
+  return std::unique_ptr<Kernel>(std::make_unique<StrassenKernel>(
+      std::move(impl), s.k, s.n, StrassenDetail(product, machine)));
+}
+
+template <int kLevels>
+constexpr KernelEntry kStrassenMatMul = {.name = StrassenName(kLevels),
+                                         .accept = AcceptMatMulStrassen<kLevels>,
+                                         .estimate = EstimateMatMulStrassen<kLevels>,
+                                         .create = CreateMatMulStrassen<kLevels>};
+
 constexpr KernelEntry kMatMulKernels[] = {
     {.name = "packed_gemm",
      .accept = AcceptMatMul,
      .estimate = EstimateMatMul,
      .create = CreateMatMul},
+    kStrassenMatMul<1>,
+    kStrassenMatMul<2>,
 };
 
 }  // namespace

@@ -125,10 +125,12 @@ class TileProbes {
 
 constexpr size_t kGrain = 4096;  // what blocks and pieces are multiples of
 constexpr size_t kMostMemory = size_t{128} << 20;
+constexpr size_t kPiece = size_t{1} << 20;
 
 size_t Grains(size_t bytes) { return std::max(kGrain, bytes / kGrain * kGrain); }
 
 constexpr LevelRates kUsualRates = {1e10, 1e10};
+constexpr double kMostForkSeconds = 1e-6;  // for each thread; a sleeping one takes longer to wake
 
 // Larger than the last cache: what lies in it has gone by the time it comes round again.
 size_t MemoryBytes(const CpuInfo& cpu) {
@@ -146,6 +148,24 @@ void Move(float* block, size_t bytes, bool copy) {
   } else {
     kernels.read(block, floats);
   }
+}
+
+// Of memory, all threads together; each has a share of the block and moves piece after piece of it.
+// Some pieces are still in L3, and during some a thread had to wait for its turn: neither extreme
+// is what counts.
+LevelRates MemoryRates(int threads, const AlignedBuffer& block, size_t share) {
+  const size_t piece = std::min(kPiece, share);
+  const auto rate = [&](bool copy) {
+    std::vector<size_t> at(static_cast<size_t>(threads), 0);
+    const std::vector<double> times =
+        SecondsTogether(threads, kMemorySeconds, 0, [&](int64_t thread) {
+          const auto i = static_cast<size_t>(thread);
+          Move(block.as<float>() + (i * share + at[i]) / sizeof(float), piece, copy);
+          at[i] = at[i] + 2 * piece <= share ? at[i] + piece : 0;
+        });
+    return static_cast<double>(piece) * threads / times[times.size() / 4];
+  };
+  return {rate(false), rate(true)};
 }
 
 // A target that kernels are chosen from: the strongest, and AVX2 beside AVX-512.
@@ -184,34 +204,37 @@ MachineProfile MeasureProfile() {
   const std::array<size_t, kNumLevels> sets = {Grains(cpu.l1d_bytes / 2), Grains(cpu.l2_bytes / 2),
                                                std::min(L3Bytes(cpu), block.bytes()),
                                                block.bytes()};
-  for (size_t level = 0; level < kNumLevels && block.data(); ++level) {
+  for (size_t level = 0; level < 3 && block.data(); ++level) {
     const int calls = level == 0 ? 16 : 1;  // one would be short against the clock's resolution
     probes.clear();
     for (bool copy : {false, true})
       probes.push_back({[&, copy] {
         for (int i = 0; i < calls; ++i) Move(block.as<float>(), sets[level], copy);
       }});
-    RunProbes(probes, level == 3 ? kMemorySeconds : kLevelSeconds);
+    RunProbes(probes, kLevelSeconds);
     const double bytes = static_cast<double>(sets[level]) * calls;
     profile.levels[level] = {bytes / probes[0].least, bytes / probes[1].least};
   }
+  if (block.data()) profile.levels[3] = MemoryRates(1, block, block.bytes());
   // Without memory to measure with: what is usual.
   for (LevelRates& rates : profile.levels)
     if (rates.read == 0) rates = kUsualRates;
   return profile;
 }
 
-ParallelSpeed MeasureParallel(int threads) {
+ParallelSpeed MeasureParallel(const MachineProfile& one_thread, int threads, bool* busy) {
   const CpuInfo& cpu = CpuInfo::Get();
   const SpeedKernels& kernels = SpeedFor(BestTarget());
-  constexpr double kSeconds = 12e-3;  // of each figure
+  constexpr double kSeconds = 12e-3;      // of each figure
+  constexpr double kBusySeconds = 40e-3;  // until all threads have run at once
   ParallelSpeed speed;
   speed.threads = threads;
+  *busy = false;
 
   const auto multiply = [&](int64_t) { kernels.multiply_add(3000); };
   const double one = LeastSeconds(1, 2e-3, 0, multiply);
-  speed.speedup = std::min(1.0 * threads,
-                           threads * one / LeastSeconds(threads, kSeconds, 1.01 * one, multiply));
+  speed.speedup = std::min(
+      1.0 * threads, threads * one / LeastSeconds(threads, kBusySeconds, 1.01 * one, multiply));
 
   // Each thread has a share of one block.
   const auto count = static_cast<size_t>(threads);
@@ -229,7 +252,7 @@ ParallelSpeed MeasureParallel(int threads) {
   };
   const size_t l3 = std::min(L3Bytes(cpu), share);
   speed.l3 = {rate(l3, false), rate(l3, true)};
-  speed.memory = {rate(share, false), rate(share, true)};
+  speed.memory = MemoryRates(threads, block, share);
 
   // Forks follow each other as the layers of a net do: the workers are awake.
   const Parallel parallel(threads);
@@ -247,7 +270,17 @@ ParallelSpeed MeasureParallel(int threads) {
     const std::chrono::duration<double> t = Clock::now() - begin;
     if (missing.load() == 0) least = std::min(least, t.count());
   } while (Clock::now() < end);
-  speed.fork_seconds = std::min(least, 50e-6);
+  *busy = least > kMostForkSeconds * threads;
+  speed.fork_seconds = std::min(least, kMostForkSeconds * threads);
+
+  // On a busy machine threads may never have run at once. Bounds that hold on any: two threads
+  // share a core at most, and several read no slower than one.
+  const auto at_least = [](LevelRates& r, const LevelRates& least) {
+    r = {std::max(r.read, least.read), std::max(r.copy, least.copy)};
+  };
+  speed.speedup = std::max(speed.speedup, 0.5 * threads);
+  at_least(speed.l3, one_thread.levels[2]);
+  at_least(speed.memory, one_thread.levels[3]);
   return speed;
 }
 

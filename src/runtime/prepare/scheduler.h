@@ -49,10 +49,14 @@ struct NodeOptions {
   std::vector<CandidateReport> reports;  // refusals included; without seconds
 };
 
+// By node: those that a walk has asked for already.
+using KnownOptions = std::vector<std::optional<NodeOptions>>;
+
 class Scheduler {
  public:
+  // known: filled as needed, of use for another walk with the same options. laid: see laid_.
   Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> backends,
-            const SchemeOptions& options, std::vector<uint8_t> laid);
+            const SchemeOptions& options, KnownOptions& known, std::vector<uint8_t> laid);
   Result<Schedule> Run();
   // Seconds of the schedule's nodes if each had the fastest kernel and nothing were copied.
   double LeastSeconds(const Schedule& schedule);
@@ -213,7 +217,7 @@ class Scheduler {
   std::set<std::string_view> followed_;                   // of them
   std::set<int> promised_;  // roots that a copy will probably be forwarded of
 
-  std::vector<std::optional<NodeOptions>> node_options_;  // by node
+  KnownOptions& node_options_;
   std::vector<uint8_t> laid_;          // by value: layouts (bits) it had in the walk before
   std::vector<ValueOutlook> outlook_;  // by value; empty: nothing is foreseen
   std::set<std::pair<ValueId, Layout>> expected_;  // copies that will be made anyway

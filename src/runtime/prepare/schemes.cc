@@ -17,7 +17,7 @@ Status NoKernel(const std::vector<CandidateReport>& candidates) {
 }  // namespace
 
 Scheduler::Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> backends,
-                     const SchemeOptions& options, std::vector<uint8_t> laid)
+                     const SchemeOptions& options, KnownOptions& known, std::vector<uint8_t> laid)
     : graph_(concrete.graph),
       order_(concrete.order),
       backends_(backends),
@@ -26,7 +26,7 @@ Scheduler::Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> ba
       recipes_(concrete.graph.value_slots()),
       readers_(concrete.graph.value_slots()),
       viewed_(concrete.graph.value_slots()),
-      node_options_(concrete.graph.node_slots()),
+      node_options_(known),
       laid_(std::move(laid)) {
   for (NodeId id : order_)
     for (ValueId v : graph_.node(id).inputs)
@@ -365,18 +365,23 @@ std::vector<uint8_t> LayoutsIn(const Schedule& schedule, const Graph& graph) {
 
 Result<Schedule> ChooseSchemes(const ConcreteGraph& graph, std::span<Backend* const> backends,
                                const SchemeOptions& options) {
-  Scheduler scheduler(graph, backends, options, {});
+  KnownOptions known(graph.graph.node_slots());
+  Scheduler scheduler(graph, backends, options, known, {});
   ASSIGN_OR_RETURN(Schedule best, scheduler.Run());
   if (options.lock && !options.adapt_lock) return best;
-  // Where branches meet, a walk cannot know how the values of the other branch will lie. One that
-  // knows how they lay in the walk before often finds better layouts.
-  constexpr int kMostWalks = 4;
+  // Where branches meet, a walk cannot know how the values of the other branch will lie. More walks
+  // are told: that they lie as in the walk before, or all one way.
   constexpr double kGoodEnough = 1.001;
   const double least = scheduler.LeastSeconds(best);
-  std::vector<uint8_t> laid = LayoutsIn(best, graph.graph);
-  for (int walk = 1; walk < kMostWalks && best.seconds > kGoodEnough * least; ++walk) {
-    ASSIGN_OR_RETURN(Schedule next, Scheduler(graph, backends, options, laid).Run());
-    laid = LayoutsIn(next, graph.graph);
+  const size_t values = static_cast<size_t>(graph.graph.value_slots());
+  const std::vector<uint8_t> last(values, Bit(Layout::kChannelLast)),
+      row(values, Bit(Layout::kRowMajor));
+  std::vector<uint8_t> before = LayoutsIn(best, graph.graph);
+  const std::vector<uint8_t>* const hints[] = {&before, &before, &last, &row};
+  for (const std::vector<uint8_t>* laid : hints) {
+    if (best.seconds <= kGoodEnough * least) break;
+    ASSIGN_OR_RETURN(Schedule next, Scheduler(graph, backends, options, known, *laid).Run());
+    before = LayoutsIn(next, graph.graph);
     if (next.seconds < best.seconds) best = std::move(next);
   }
   return best;

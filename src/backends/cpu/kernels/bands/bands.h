@@ -17,6 +17,12 @@
 
 namespace sula::cpu {
 
+// The pixel stride of scratch rows: a cache line more where the same channel of few pixels would
+// otherwise fill a set of the L1 cache.
+constexpr int64_t ScratchPixelStride(int64_t channels) {
+  return channels % 64 == 0 ? channels + 16 : channels;
+}
+
 // A convolution of a chain. weights: [out_channels][in_channels / groups][taps]; bias:
 // [out_channels] or null. Both are copied.
 struct BandConv {
@@ -84,6 +90,7 @@ class DepthwiseBands {
   int64_t middle_channels() const { return depthwise_.out_channels; }
   Image ImageOf(const ConvArgs& args, int64_t image) const;
   void MakeGroups();
+  double GroupImbalance() const;
   void ChooseBands(int64_t weight_bytes);
   size_t ScratchBytes() const;
   Scratch ScratchOf(void* workspace, int worker) const;
@@ -116,6 +123,9 @@ class DepthwiseBands {
 // Convolution (planar or not), then a pool over its rows.
 class PoolBands {
  public:
+  // How many parts an image is cut into at most: two for each thread, if there are several. Little
+  // is computed twice, and one thread may be slower than the others.
+  static int Shares(int threads) { return threads > 1 ? 2 * threads : 1; }
   // pool: kind, window, pad_end, batch and channels are used. Precondition: no residual.
   static Result<PoolBands> Make(const BandConv& conv, const PoolCall& pool, const Machine& machine);
   size_t workspace_bytes() const;

@@ -74,6 +74,15 @@ void DepthwiseBands::MakeGroups() {
   for (const Group& g : groups_) ragged_ |= g.columns % lanes != 0;
 }
 
+// How much longer the busiest thread works than the average, if each takes the next group when it
+// is done.
+double DepthwiseBands::GroupImbalance() const {
+  std::vector<int64_t> work(static_cast<size_t>(machine_.threads), 0);
+  for (const Group& g : groups_) *std::min_element(work.begin(), work.end()) += g.columns;
+  return static_cast<double>(*std::max_element(work.begin(), work.end())) *
+         static_cast<double>(machine_.threads) / static_cast<double>(middle_channels());
+}
+
 // A band's maps take half of L2 together, the other half is for weights and what is read and
 // written: measured alike from a quarter up to twice as much on 512 KiB. Where one group of a whole
 // map takes no more than that, the map is one band, group by group.
@@ -96,10 +105,15 @@ void DepthwiseBands::ChooseBands(int64_t weight_bytes) {
   const int64_t map_bytes = w.in_pixels() * middle_channels() * kFloat;
   chunk_rows_ = rows;
   if (threads > 1 && depthwise_.batch < threads) {
-    by_groups_ = static_cast<int64_t>(groups_.size()) >= threads && small_group &&
-                 (first || weight_bytes > map_bytes);
     const int64_t per_image = (threads + depthwise_.batch - 1) / depthwise_.batch;
-    if (!by_groups_) chunk_rows_ = (rows + per_image - 1) / per_image;
+    // By rows: the longest share, and the rows of the first convolution that two shares need. By
+    // groups: the longest share.
+    const int64_t share = (rows + per_image - 1) / per_image;
+    const double twice = first ? static_cast<double>(RowExtent(w) - w.stride[1]) / 2 : 0;
+    const double by_rows = (static_cast<double>(share) + std::max(0.0, twice)) *
+                           static_cast<double>(per_image) / static_cast<double>(rows);
+    by_groups_ = small_group && GroupImbalance() <= by_rows && (first || weight_bytes > map_bytes);
+    if (!by_groups_) chunk_rows_ = share;
   }
   band_rows_ = chunk_rows_;
   const auto fits = [&](int64_t r) {
@@ -111,7 +125,7 @@ void DepthwiseBands::ChooseBands(int64_t weight_bytes) {
     band_rows_ = (chunk_rows_ + bands - 1) / bands;
   }
   ring_rows_ = RowsRead(w, band_rows_);
-  band_stride_ = PackedRowStride(middle_channels());
+  band_stride_ = ScratchPixelStride(middle_channels());
 }
 
 size_t DepthwiseBands::ScratchBytes() const {
@@ -207,6 +221,7 @@ void DepthwiseBands::RunGroup(const Image& image, size_t index, Range fresh, Ran
     call.a_stride = image.in_stride, call.c_stride = kDepthwiseGroup;
     call.panels = panels_.data();
     call.bias += group.column;
+    // A row is a product of its own, for its pixels follow each other on both sides.
     for (int64_t y = fresh.begin; y < fresh.end; ++y) {
       call.a = image.in + y * w.in[2] * image.in_stride;
       call.c = inside.row(y);

@@ -26,9 +26,10 @@ Result<PoolBands> PoolBands::Make(const BandConv& conv, const PoolCall& pool,
                      ConvGemm::Make(conv.spec, conv.weights, conv.bias, MachineFor(conv, machine)));
   }
   const Window& w = pool.window;
-  r.pixel_stride_ = PackedRowStride(conv.spec.out_channels);
+  r.pixel_stride_ = ScratchPixelStride(conv.spec.out_channels);
   const int64_t rows = w.out[1], threads = machine.threads, batch = conv.spec.batch;
-  const int64_t per_image = batch < threads ? (threads + batch - 1) / batch : 1;
+  const int64_t shares = Shares(static_cast<int>(threads));
+  const int64_t per_image = std::max<int64_t>(1, (shares + batch - 1) / batch);
   r.chunk_rows_ = (rows + per_image - 1) / per_image;
   const int64_t row_bytes = w.in[2] * r.pixel_stride_ * static_cast<int64_t>(sizeof(float));
   const int64_t budget = static_cast<int64_t>(machine.l2_bytes) / 2;

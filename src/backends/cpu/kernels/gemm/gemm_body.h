@@ -33,22 +33,24 @@ struct GemmTiles {
   int64_t residual_stride;
   int last;  // valid lanes of the last vector
   float lo, hi;
+  // Weights to ask for into L2, and bytes from step to step. Only the first tile of a panel finds
+  // it outside of the caches nearby, so each tile of it asks for a share of the next panel: else
+  // memory would idle during all tiles but the first, which would wait for it.
+  const char* ahead;
+  int64_t ahead_step;
 };
-
-// Bytes ahead that weights are asked for: at two lines per 28 FMAs, the time of an access to memory
-// twice over. Measured in whole nets, where layers find their weights cold.
-inline constexpr int kPrefetchBytes = 4096;
 
 // acc += a(rows, k) * b(k, columns) for one k.
 template <class V, int kRows, int kVectors, bool kPrefetch>
 [[gnu::always_inline]] inline void GemmStep(V (&acc)[kRows][kVectors], const float* (&p)[kRows],
-                                            int64_t k, const float* b) {
+                                            int64_t k, const float* b, const char*& ahead,
+                                            int64_t ahead_step) {
   if constexpr (kPrefetch) {
     constexpr int kLine = 16;  // floats
 #pragma GCC unroll 4
-    for (int i = 0; i < kVectors * V::kLanes; i += kLine) {
-      __builtin_prefetch(reinterpret_cast<const char*>(b + i) + kPrefetchBytes, 0, 3);
-    }
+    for (int i = 0; i < kVectors * V::kLanes; i += kLine)
+      __builtin_prefetch(ahead + i * sizeof(float), 0, 2);
+    ahead += ahead_step;
   }
   V w[kVectors];
 #pragma GCC unroll 4
@@ -122,6 +124,8 @@ template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
 [[gnu::noinline]] void RunGemmTiles(const GemmTiles& tiles) {
   constexpr int kUnroll = 4, kStep = kVectors * V::kLanes;
   const GemmTiles* t = &tiles;
+  const char* ahead = t->ahead;
+  const int64_t ahead_step = t->ahead_step;
   for (int64_t tile = 0, count = t->count; tile < count; ++tile) {
     // Hides from the compiler that nothing here changes from tile to tile: kept in registers, masks
     // and limits would push accumulators out.
@@ -144,7 +148,7 @@ template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
         const float* strip = strips[u] + offset;
 #pragma GCC unroll 16
         for (int i = 0; i < kRows; ++i) p[i] = strip + i;
-        GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, 0, b + u * kStep);
+        GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, 0, b + u * kStep, ahead, ahead_step);
       };
       int64_t left = t->taps;
       for (; left >= kChannels; left -= kChannels, strips += kChannels, b += kChannels * kStep) {
@@ -171,10 +175,12 @@ template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
         for (; k + kUnroll <= depth; k += kUnroll, b += kUnroll * kStep) {
 #pragma GCC unroll 4
           for (int u = 0; u < kUnroll; ++u)
-            GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, k + u, b + u * kStep);
+            GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, k + u, b + u * kStep, ahead,
+                                                    ahead_step);
         }
 #pragma GCC unroll 1
-        for (; k < depth; ++k, b += kStep) GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, k, b);
+        for (; k < depth; ++k, b += kStep)
+          GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, k, b, ahead, ahead_step);
       }
     }
     asm volatile("" : "+r"(t));
@@ -230,6 +236,12 @@ void RunGemmPanel(const GemmCall& call, const Panel& panel, int64_t begin, int64
   t.residual_stride = call.residual_stride;
   t.last = panel.columns - (kVectors - 1) * V::kLanes;
   t.lo = call.epilogue.lo, t.hi = call.epilogue.hi;
+  const int64_t steps = call.taps * call.k,
+                step_bytes = kVectors * V::kLanes * int64_t{sizeof(float)};
+  // A lone tile reads every weight as it comes: asked for the time of an access to memory before.
+  constexpr int64_t kAheadOfOne = 4096;
+  t.ahead = reinterpret_cast<const char*>(t.b) + (tiles == 1 ? kAheadOfOne : steps * step_bytes);
+  t.ahead_step = step_bytes / tiles;
   int64_t row = begin;
   for (int64_t done = 0; done < tiles;) {
     const int64_t height = (end - row + tiles - done - 1) / (tiles - done);
@@ -251,6 +263,7 @@ void RunGemmPanel(const GemmCall& call, const Panel& panel, int64_t begin, int64
         ApplyCurve<V>(c, panel.columns, call.epilogue);
       }
     }
+    t.ahead += t.count * steps * t.ahead_step;
     row += t.count * height, done += t.count;
   }
 }

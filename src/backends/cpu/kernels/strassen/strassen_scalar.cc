@@ -1,0 +1,9 @@
+#include "backends/cpu/kernels/strassen/strassen_body.h"
+#include "backends/cpu/kernels/strassen/strassen_targets.h"
+#include "backends/cpu/simd/portable.h"
+
+namespace sula::cpu {
+
+constinit const StrassenKernels kStrassenScalar = MakeStrassenKernels<simd::Scalar>();
+
+}  // namespace sula::cpu

@@ -1,0 +1,55 @@
+#include "backends/cpu/strassen_adapter.h"
+
+#include "backends/cpu/cost.h"
+
+namespace sula::cpu {
+namespace {
+
+// Blocks below this size lose to what the sums cost (measured from 64 to 2048).
+constexpr int64_t kLeastBlock = 32;
+// Vector operations for each vector of a term of a's sums, of the sum itself, and of a block of c
+// that a product is added to: loads and stores that miss L1 in part. Measured.
+constexpr double kTermOperations = 2, kSumOperations = 2, kUpdateOperations = 5;
+
+}  // namespace
+
+Verdict AcceptStrassen(const KernelRequest& request, const StrassenSpec& spec) {
+  const int64_t least = kLeastBlock << spec.levels;
+  if (spec.m < least || spec.n < least || spec.k < least)
+    return Verdict::No(StrCat("fewer than ", least, " rows, columns or values to sum: ", spec.m,
+                              " x ", spec.n, " x ", spec.k));
+  if (spec.epilogue.curve != Curve::kNone) return Verdict::No("an activation other than a clamp");
+  if (const double error = StrassenError(spec.levels); error > request.max_error) {
+    return Verdict::No(StrCat("an error of ", error,
+                              " of the largest output is to be expected, "
+                              "max_error is ",
+                              request.max_error));
+  }
+  return Verdict::Yes();
+}
+
+double EstimateStrassen(const StrassenSpec& spec, double activation_bytes, const Machine& machine) {
+  const StrassenPlan plan = PlanStrassen(spec, machine);
+  Work work = ProductWork(machine.target, plan.panels, plan.blocks, plan.block_m, 1, plan.block_k,
+                          static_cast<double>(plan.block_k) * sizeof(float));
+  work.seconds *= plan.products;
+  for (Work::Stream& stream : work.streams) stream.bytes *= plan.products;
+  const double lanes = GemmFor(machine.target).lanes;
+  const auto rows = static_cast<double>(plan.block_m);
+  const double a = rows * static_cast<double>(plan.block_k) / lanes;
+  const double c = rows * static_cast<double>(plan.block_n) / lanes;
+  work.seconds += VectorSeconds(
+      machine.target,
+      a * (kTermOperations * static_cast<double>(plan.a_terms) + kSumOperations * plan.products) +
+          c * kUpdateOperations * static_cast<double>(plan.c_terms));
+  work.bytes = activation_bytes;
+  return Seconds(work, machine.target, machine.threads);
+}
+
+std::string StrassenDetail(const StrassenSpec& spec, const Machine& machine) {
+  const StrassenPlan plan = PlanStrassen(spec, machine);
+  return StrCat(Name(machine.target), ", ", spec.levels, " level", spec.levels == 1 ? "" : "s",
+                ", ", plan.blocks.rows, " rows a block");
+}
+
+}  // namespace sula::cpu
