@@ -14,7 +14,7 @@ namespace sula::cli {
 namespace {
 
 struct Options {
-  std::vector<std::string> files, input_shapes, disable, image;
+  std::vector<std::string> files, input_shapes, input_values, disable, image;
   std::string output, dump_ir, labels;
   int stop_after = -1;
   bool json = false, list_rules = false, verify = false;
@@ -125,6 +125,11 @@ Status Run(const Options& o) {
                     fmt::format("'{}' is not of the form name=1,3,224,224", text));
     options.input_shapes[shape->first] = shape->second;
   }
+  for (const std::string& text : o.input_values) {
+    auto value = ParseInputValue(text);
+    if (!value) return value.error();
+    options.input_values.insert(std::move(value).value());
+  }
   options.disabled_rules.insert(o.disable.begin(), o.disable.end());
   options.stop_after = o.stop_after;
   options.dump_ir = o.dump_ir;
@@ -166,6 +171,13 @@ void AddConvert(CLI::App& app, int& exit_code) {
                "Replace the shape of an input: name=1,3,224,224; a size may be a name "
                "(batch), then it is free. May be given several times")
       ->type_name("NAME=SIZES")
+      ->allow_extra_args(false)
+      ->take_all();
+  c.add_option("--input-value", o.input_values,
+               "Fix the value of an input: sr=16000, or as many numbers as it has elements. What "
+               "depends on it alone is computed now, and an If becomes the branch that is taken. "
+               "May be given several times")
+      ->type_name("NAME=NUMBERS")
       ->allow_extra_args(false)
       ->take_all();
   c.add_option("--disable", o.disable, "Leave out an optimizer rule. May be given several times")

@@ -121,6 +121,23 @@ Result<std::pair<std::string, std::vector<std::string>>> ParseInputShape(const s
   return result;
 }
 
+Result<std::pair<std::string, std::vector<double>>> ParseInputValue(const std::string& text) {
+  const size_t equals = text.rfind('=');
+  std::pair<std::string, std::vector<double>> result;
+  if (equals != std::string::npos) {
+    result.first = text.substr(0, equals);
+    for (const std::string& part : Split(std::string_view(text).substr(equals + 1), ',')) {
+      const std::optional<double> number = Number<double>(part);
+      if (!number) break;
+      result.second.push_back(*number);
+    }
+  }
+  const auto commas = std::count(text.begin(), text.end(), ',');
+  if (result.first.empty() || static_cast<std::ptrdiff_t>(result.second.size()) != commas + 1)
+    return Invalid(fmt::format("'{}' is not of the form name=16000 or name=1,0.5", text));
+  return result;
+}
+
 Result<InputShapes> ParseInputShapes(const std::vector<std::string>& texts, const ModelInfo& info) {
   InputShapes shapes;
   for (const std::string& text : texts) {

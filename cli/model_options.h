@@ -34,7 +34,10 @@ std::function<void(const ConvertProgress&)> ShowConversion(Progress& progress);
 // "name=1,3,224,224" -> name and sizes as text. An error shows the right form.
 Result<std::pair<std::string, std::vector<std::string>>> ParseInputShape(const std::string& text);
 
-// The same for several, sizes as numbers. "1,3,224,224" without a name is for the only input.
+// "sr=16000" or "scale=1,0.5" -> name and numbers. An error shows the right form.
+Result<std::pair<std::string, std::vector<double>>> ParseInputValue(const std::string& text);
+
+// Shapes of several, sizes as numbers. "1,3,224,224" without a name is for the only input.
 Result<InputShapes> ParseInputShapes(const std::vector<std::string>& texts, const ModelInfo& info);
 
 // The option --input-shape, with its help.

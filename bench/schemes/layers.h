@@ -23,7 +23,7 @@ struct Layer {
   std::string Name() const;  // "3x3 s2 64>128 @56 b4"
 };
 
-// Some 330 layers: every distinct convolution of the nets at the resolution they were published
+// Some 440 layers: every distinct convolution of the nets at the resolution they were published
 // with, several of them at others, and with a batch of 4.
 std::vector<Layer> NetLayers();
 

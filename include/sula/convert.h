@@ -32,6 +32,10 @@ struct ConvertOptions {
   // Replaces the declared shapes of inputs, by name. A size is a number ("224") or a name that
   // stands for a size known at run time ("batch").
   std::map<std::string, std::vector<std::string>> input_shapes;
+  // Inputs that will have these values in every run, by name: one number for all elements, or one
+  // each. What depends on them alone is computed now, so that an If becomes the branch that is
+  // taken; the model still has the input, and no longer reads it. Its sizes must be known.
+  std::map<std::string, std::vector<double>> input_values;
   std::set<std::string, std::less<>> disabled_rules;  // by name; see Rules()
   int stop_after = -1;  // changes of the optimizer; -1: no limit, 0: no optimization
   std::string dump_ir;  // if not empty: the final graph is written to this file as text

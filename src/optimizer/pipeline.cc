@@ -12,6 +12,11 @@ std::span<const Stage> DefaultPipeline() {
       {passes::kFoldShapes, {&kFoldConstants}},
       {passes::kInlineIfs, {}},
       {passes::kFoldShapes, {&kFoldConstants}},  // shapes that needed a folded constant
+      // An If in a branch may ask for shapes that are known only now.
+      {passes::kInlineIfs, {}},
+      {passes::kFoldShapes, {&kFoldConstants}},
+      {passes::kInlineIfs, {}},
+      {passes::kFoldShapes, {&kFoldConstants}},
       {{},
        {&kRemoveIdentity, &kRemoveCast, &kMergeCasts, &kRemoveNoOpShape, &kRemoveNoOpSlice,
         &kRemoveNoOpPad, &kRemoveNoOpConcat, &kRemoveNoOpArithmetic, &kRemoveEmptyClip,

@@ -152,6 +152,12 @@ Pack PackFile::Find(const std::shared_ptr<const PackFile>& file, std::string_vie
   return Pack(file->blob_.data() + it->second.offset, bytes, file);
 }
 
+Pack PackFile::Find(const std::shared_ptr<const PackFile>& file, std::string_view key) {
+  const auto it = file->entries_.find(key);
+  if (it == file->entries_.end()) return {};
+  return Pack(file->blob_.data() + it->second.offset, it->second.bytes, file);
+}
+
 std::vector<std::pair<std::string, Pack>> PackFile::All(
     const std::shared_ptr<const PackFile>& file) {
   std::vector<std::pair<std::string, Pack>> packs;

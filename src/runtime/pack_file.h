@@ -43,6 +43,8 @@ class PackFile {
 
   // data() is null if there is none of that size. Keeps `file` alive.
   static Pack Find(const std::shared_ptr<const PackFile>& file, std::string_view key, size_t bytes);
+  // Of whatever size.
+  static Pack Find(const std::shared_ptr<const PackFile>& file, std::string_view key);
   // All of them, by key.
   static std::vector<std::pair<std::string, Pack>> All(const std::shared_ptr<const PackFile>& file);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/status.h"
 #include "format/hash.h"
@@ -47,6 +48,12 @@ Pack PlanPacks::Get(const std::string& key, size_t bytes, FunctionRef<void(std::
   }
   if (cache_) taken_.emplace(key, found.pack);
   return found.pack;
+}
+
+void PlanPacks::Take(const std::string& key, std::string_view text) {
+  if (!cache_ || text.empty()) return;
+  taken_[key] =
+      Pack::Fresh(text.size(), [&](std::byte* to) { std::memcpy(to, text.data(), text.size()); });
 }
 
 Status PlanPacks::Keep() {

@@ -54,6 +54,8 @@ class PlanPacks {
   // that were computed in preparation, their content.
   std::string KeyOf(const Node& node) const;
 
+  // A text for the cache, beside the packs.
+  void Take(const std::string& key, std::string_view text);
   // Lets the cache have the packs. Errors: PackCache::Keep.
   Status Keep();
   // Bytes of packs that lie in a mapped file, and of those that were there already: made by another

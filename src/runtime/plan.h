@@ -25,7 +25,10 @@ struct PlanOptions {
   PackStore* packs = nullptr;
   PackCache* pack_cache = nullptr;     // null: none
   const MappedFile* source = nullptr;  // that constants borrow from, if it is one
-  TuneOptions tune;  // no measuring without seconds, nor with a lock that is not adapted
+  // Under which the pack cache is to keep what was chosen, as a scheme lock; empty: not at all.
+  std::string choice_key;
+  bool kept_choice = false;  // `lock` is what the pack cache kept, and nobody's order
+  TuneOptions tune;          // no measuring without seconds, nor with a lock that is not adapted
   // Its scope must have been checked; see SchemeOptions. Outlives Make.
   const SchemeLock* lock = nullptr;
   bool adapt_lock = false;

@@ -53,11 +53,11 @@ class PlanBuilder {
       RETURN_IF_ERROR(MakeSteps(schemes));
       if (IsTooLarge()) return TooLarge();
     }
-    RETURN_IF_ERROR(packs_->Keep());
     ReportMemory();
     RETURN_IF_ERROR(PlaceBlocks());
     RETURN_IF_ERROR(FillConstants());
     MakeCommands();
+    RETURN_IF_ERROR(KeepPacks());
     MakePorts();
     DropConstants();
     return std::unique_ptr<Plan>(new Plan(std::move(plan_)));
@@ -235,11 +235,20 @@ class PlanBuilder {
     report.port_bytes = blocks_.ports;
     report.mapped_bytes = packs_->mapped_bytes();
     report.shared_bytes = packs_->shared_bytes();
-    if (options_.pack_cache) report.pack_cache = options_.pack_cache->outcome();
     for (const Form& f : s_.forms)
       if (f.base < 0 && blocks_.constant[f.storage] && IsBorrowed(f))
         report.borrowed_bytes += blocks_.bytes[f.storage];
     report.total_bytes = TotalBytes();
+  }
+
+  Status KeepPacks() {
+    if (!options_.pack_cache) return {};
+    if (!options_.choice_key.empty())
+      packs_->Take(options_.choice_key,
+                   Print({.library = {}, .scope = {}, .nodes = plan_->schemes}));
+    RETURN_IF_ERROR(packs_->Keep());
+    plan_->report.pack_cache = options_.pack_cache->outcome();
+    return {};
   }
 
   // True if a constant is read where the model has it.
@@ -308,8 +317,9 @@ class PlanBuilder {
   void MakeCommands() {
     ReportProducers();
     plan_->times.resize(s_.steps.size());
-    for (const Step& step : s_.steps) {
+    for (Step& step : s_.steps) {
       if (step.kind == Step::Kind::kKernel) plan_->schemes.push_back(SchemeOf(graph(), step));
+      if (options_.kept_choice) step.report.locked = false;
       plan_->report.locked_nodes += step.report.locked;
     }
     plan_->block_pointers.resize(s_.storages.size());

@@ -1,5 +1,6 @@
 #include "runtime/session.h"
 
+#include <bit>
 #include <list>
 
 #include "backends/cpu/cpu_backend.h"
@@ -69,6 +70,25 @@ struct Session::Impl {
     return scope;
   }
 
+  // Under which the pack cache keeps what was chosen for these inputs; empty if it does not: then
+  // somebody else says what to choose, or how much memory it may need.
+  std::string ChoiceKey(const std::vector<TensorType>& inputs) const {
+    if (!pack_cache || lock || options.tune_seconds > 0 || options.max_bytes > 0) return {};
+    std::string key = StrCat("choice ", options.backend, " ", options.threads, " ",
+                             std::bit_cast<uint64_t>(options.max_error), " ", options.chains);
+    for (const TensorType& type : inputs) key += "\n" + type.ToString();
+    for (const std::string& name : options.extra_outputs)
+      key += StrCat("\n", name.size(), " ", name);
+    return key;
+  }
+  std::optional<SchemeLock> KeptChoice(const std::string& key) const {
+    if (key.empty() || !pack_cache->file()) return std::nullopt;
+    const Pack text = PackFile::Find(pack_cache->file(), key);
+    if (!text.data()) return std::nullopt;
+    Result<SchemeLock> kept = ParseSchemeLock({text.as<char>(), text.bytes()});
+    return kept ? std::optional(*std::move(kept)) : std::nullopt;
+  }
+
   Status Use(const InputShapes& shapes) {
     ASSIGN_OR_RETURN(std::vector<TensorType> types, ConcreteInputTypes(graph(), shapes));
     for (auto it = plans.begin(); it != plans.end(); ++it) {
@@ -83,19 +103,27 @@ struct Session::Impl {
     }
     std::vector<Backend*> pointers;
     for (const auto& backend : backends) pointers.push_back(backend.get());
-    ASSIGN_OR_RETURN(std::unique_ptr<Plan> made,
-                     Plan::Make(graph(), types, pointers,
-                                {.threads = options.threads,
-                                 .max_bytes = options.max_bytes,
-                                 .max_error = options.max_error,
-                                 .chains = options.chains,
-                                 .packs = &model->packs(),
-                                 .pack_cache = pack_cache ? &*pack_cache : nullptr,
-                                 .source = model->source().file.get(),
-                                 .tune = {options.tune_seconds, options.on_tune},
-                                 .lock = lock ? &*lock : nullptr,
-                                 .adapt_lock = options.adapt_schemes}));
-    plans.push_front({std::move(types), std::move(made)});
+    PlanOptions plan_options{.threads = options.threads,
+                             .max_bytes = options.max_bytes,
+                             .max_error = options.max_error,
+                             .chains = options.chains,
+                             .packs = &model->packs(),
+                             .pack_cache = pack_cache ? &*pack_cache : nullptr,
+                             .source = model->source().file.get(),
+                             .choice_key = ChoiceKey(types),
+                             .tune = {options.tune_seconds, options.on_tune},
+                             .lock = lock ? &*lock : nullptr,
+                             .adapt_lock = options.adapt_schemes};
+    Result<std::unique_ptr<Plan>> made = Internal("");
+    if (const std::optional<SchemeLock> kept = KeptChoice(plan_options.choice_key)) {
+      PlanOptions follow = plan_options;
+      follow.choice_key.clear();
+      follow.lock = &*kept, follow.kept_choice = true;
+      made = Plan::Make(graph(), types, pointers, follow);
+    }
+    if (!made) made = Plan::Make(graph(), types, pointers, plan_options);
+    if (!made) return made.error();
+    plans.push_front({std::move(types), *std::move(made)});
     if (plans.size() > static_cast<size_t>(options.plan_cache)) plans.pop_back();
     return {};
   }

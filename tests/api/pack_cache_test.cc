@@ -11,6 +11,7 @@
 #include "format/model_file.h"
 #include "ir/text.h"
 #include "ops/catalogue.h"
+#include "runtime/pack_file.h"
 #include "runtime/session.h"
 #include "sula/session.h"
 
@@ -167,6 +168,41 @@ TEST_F(PackCacheTest, DamagedPacksAreFoundOnRequest) {
   const auto refused = TryOpen({.check_packs = true});
   ASSERT_FALSE(refused);
   EXPECT_THAT(refused.error().ToString(), HasSubstr("a pack does not match its hash"));
+}
+
+std::vector<std::string> Kernels(const Session& session) {
+  std::vector<std::string> kernels;
+  for (const NodeReport& node : session.Report().nodes)
+    kernels.push_back(StrCat(node.name, " ", node.kernel, " ", node.detail));
+  return kernels;
+}
+
+TEST_F(PackCacheTest, KeepsTheChoiceOfKernels) {
+  const std::vector<std::string> chosen = Kernels(*Open());
+  const auto second = Open();
+  EXPECT_EQ(Kernels(*second), chosen);
+  EXPECT_EQ(second->Report().locked_nodes, 0) << "nobody has asked for a scheme";
+  EXPECT_FALSE(second->Report().nodes[1].candidates.empty());
+}
+
+TEST_F(PackCacheTest, AChoiceThatDoesNotFitIsMadeAnew) {
+  const std::vector<float> want = Outputs(*Open());
+  const PackIdentity id = PackIdentity::Of((*LoadModel(model_))->source().hash);
+  for (const char* other : {"no scheme lock", "sula-schemes 1\nmodel 1\ncpu a b\nthreads 1\n"}) {
+    auto packs = PackFile::All(*PackFile::Open(cache_, id, true));
+    int choices = 0;
+    for (auto& [key, pack] : packs) {
+      if (!key.starts_with("choice ")) continue;
+      ++choices;
+      pack = Pack::Fresh(std::strlen(other),
+                         [&](std::byte* to) { std::memcpy(to, other, std::strlen(other)); });
+    }
+    EXPECT_EQ(choices, 1);
+    ASSERT_TRUE(WritePackFile(cache_, id, packs).ok());
+    const auto session = Open();
+    EXPECT_THAT(session->Report().pack_cache, HasSubstr("written to"));
+    EXPECT_EQ(Outputs(*session), want);
+  }
 }
 
 TEST_F(PackCacheTest, NeedsAModelFile) {

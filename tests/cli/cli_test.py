@@ -377,6 +377,8 @@ class Errors(Case):
                      ["info", model, "--input-shape", "x=1,two"], ["info", model, "--input-shape", "nobody=1"],
                      ["convert", model, "-o", self.path("o"), "--disable", "no-such-rule"],
                      ["run", model, "--input", self.path("in"), "--max-memory", "lots"],
+                     ["convert", model, "-o", self.path("o"), "--input-value", "x=one"],
+                     ["convert", model, "-o", self.path("o"), "--input-value", "nobody=1"],
                      ["run", model, "--input", self.path("in"), "--max-error", "1"]):
             self.fails(*args)
         self.fails("run", model, "--input", self.path("in"), "--max-bytes", "1", says=["max_bytes allows 1", "needs"])

@@ -10,6 +10,7 @@
 #include "format/model_file.h"
 #include "ir/text.h"
 #include "ops/catalogue.h"
+#include "ops/elements.h"
 #include "optimizer/optimizer.h"
 #include "runtime/session.h"
 
@@ -44,12 +45,36 @@ Result<std::map<std::string, Shape>> ParseShapes(const ConvertOptions& options) 
   return shapes;
 }
 
+// Makes constants of the inputs whose values are given.
+Status BindValues(const ConvertOptions& options, Graph& graph) {
+  for (const auto& [name, values] : options.input_values) {
+    RETURN_IF_ERROR(CheckIsInput(graph, name));
+    const ValueId input = *graph.FindValue(name);
+    const TensorType& type = graph.value(input).type;
+    const std::optional<Dims> dims = type.shape ? type.shape->TryConcrete() : std::nullopt;
+    if (!dims)
+      return InvalidArgument("value of input '", name, "': its type is ", type.ToString(),
+                             ", give its shape too");
+    const int64_t count = NumElements(*dims);
+    if (values.size() != 1 && static_cast<int64_t>(values.size()) != count)
+      return InvalidArgument("input '", name, "' has ", count, " elements, but ", values.size(),
+                             " values are given");
+    ASSIGN_OR_RETURN(Tensor tensor, Tensor::Create(type.dtype, *dims));
+    for (int64_t i = 0; i < count; ++i)
+      Store(&values[values.size() == 1 ? 0 : static_cast<size_t>(i)], 1, tensor, i);
+    graph.ReplaceUses(input, graph.AddConstant(StrCat(name, "_value"), std::move(tensor)));
+  }
+  if (options.input_values.empty()) return {};
+  return InferShapes(graph);
+}
+
 Result<Graph> Import(std::span<const std::string> files, const ConvertOptions& options,
                      ConvertSummary& summary) {
   ASSIGN_OR_RETURN(auto shapes, ParseShapes(options));
   Tell(options, Doing::kReading, 0, files.empty() ? "" : files[0]);
   ASSIGN_OR_RETURN(Source source, ImportFiles(files, shapes));
   for (const auto& [name, shape] : shapes) RETURN_IF_ERROR(CheckIsInput(source.graph, name));
+  RETURN_IF_ERROR(BindValues(options, source.graph));
   summary.source_format = std::move(source.format);
   summary.source_bytes = source.bytes;
   summary.source_files = std::move(source.files);

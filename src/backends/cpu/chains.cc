@@ -128,128 +128,125 @@ class BandKernel : public Kernel {
 
 // ---- depthwise convolutions with what is before and behind them
 
+using Roles = std::span<const Role>;
+
+// Which node is the depthwise convolution.
+size_t Middle(Roles roles) { return roles[0] == Role::kDepthwise ? 0 : 1; }
+
+Verdict AcceptConvs(const ChainRequest& request, Roles roles) {
+  for (size_t i = 0; i < roles.size(); ++i) {
+    if (Verdict v = AcceptRole(request.nodes[i], roles[i]); !v)
+      return Verdict::No(Where(request, i) + v.reason());
+    if (i + 1 < roles.size() && request.nodes[i].HasInput(kResidual))
+      return Verdict::No(Where(request, i) + "a residual within the chain");
+  }
+  if (roles[0] == Role::kPlanar && ConvSpecOf(request.nodes[0])->out_channels > kDepthwiseGroup)
+    return Verdict::No(StrCat(Where(request, 0), "more than ", kDepthwiseGroup,
+                              " output channels of a planar convolution"));
+  return Verdict::Yes();
+}
+
+double EstimateConvs(const ChainRequest& request, Roles roles) {
+  double seconds = -Savings(request);
+  for (size_t i = 0; i < roles.size(); ++i) {
+    const bool by_rows = i < Middle(roles) && roles[i] == Role::kPointwise;
+    seconds +=
+        Apart(roles[i]).estimate(request.nodes[i]) * (by_rows ? RowWaste(request.nodes[i]) : 1);
+  }
+  return seconds;
+}
+
+Result<std::unique_ptr<Kernel>> CreateConvs(const ChainRequest& request, Roles roles) {
+  const size_t middle = Middle(roles);
+  std::optional<BandConv> first, last;
+  if (middle > 0) first = BandConvOf(request.nodes[0], roles[0]);
+  if (middle + 1 < roles.size()) last = BandConvOf(request.nodes[middle + 1], Role::kPointwise);
+  Machine machine = MachineOf(request.nodes[0]);
+  machine.target = TargetForColumns(ConvSpecOf(request.nodes[middle])->out_channels);
+  ASSIGN_OR_RETURN(DepthwiseBands impl,
+                   DepthwiseBands::Make(first, BandConvOf(request.nodes[middle], Role::kDepthwise),
+                                        last, machine));
+  std::string detail = StrCat(Name(machine.target), impl.by_groups() ? ", by groups, " : ", ",
+                              impl.band_rows(), " rows a band");
+  return std::unique_ptr<Kernel>(
+      std::make_unique<BandKernel<DepthwiseBands>>(std::move(impl), request, std::move(detail)));
+}
+
+// Activations are channel-last, but for a planar input.
+template <Role kFirst>
+void BandLayouts(const ChainRequest& request, std::span<LayoutNeed> inputs,
+                 std::span<LayoutNeed> outputs) {
+  if (kFirst != Role::kPlanar) inputs[kX] = LayoutNeed::kChannelLast;
+  outputs[0] = LayoutNeed::kChannelLast;
+  const size_t last = request.nodes.size() - 1;
+  if (request.nodes[last].HasInput(kResidual))
+    inputs[request.InputPort(last, kResidual)] = LayoutNeed::kChannelLast;
+}
+
 template <Role... kRoles>
 struct ConvChain {
   static constexpr std::array kRole = {kRoles...};
-  static constexpr size_t kNodes = sizeof...(kRoles);
-  static constexpr size_t kMiddle = kRole[0] == Role::kDepthwise ? 0 : 1;
-  static constexpr std::array<const OpDef*, kNodes> kOps = [] {
-    std::array<const OpDef*, kNodes> ops{};
+  static constexpr std::array<const OpDef*, sizeof...(kRoles)> kOps = [] {
+    std::array<const OpDef*, sizeof...(kRoles)> ops{};
     ops.fill(&op::kConv);
     return ops;
   }();
 
-  static Verdict Accept(const ChainRequest& request) {
-    for (size_t i = 0; i < kNodes; ++i) {
-      if (Verdict v = AcceptRole(request.nodes[i], kRole[i]); !v)
-        return Verdict::No(Where(request, i) + v.reason());
-      if (i + 1 < kNodes && request.nodes[i].HasInput(kResidual))
-        return Verdict::No(Where(request, i) + "a residual within the chain");
-    }
-    if (kRole[0] == Role::kPlanar && ConvSpecOf(request.nodes[0])->out_channels > kDepthwiseGroup)
-      return Verdict::No(StrCat(Where(request, 0), "more than ", kDepthwiseGroup,
-                                " output channels of a planar convolution"));
-    return Verdict::Yes();
-  }
-
-  static void Layouts(const ChainRequest& request, std::span<LayoutNeed> inputs,
-                      std::span<LayoutNeed> outputs) {
-    if (kRole[0] != Role::kPlanar) inputs[kX] = LayoutNeed::kChannelLast;
-    outputs[0] = LayoutNeed::kChannelLast;
-    const size_t last = request.nodes.size() - 1;
-    if (request.nodes[last].HasInput(kResidual))
-      inputs[request.InputPort(last, kResidual)] = LayoutNeed::kChannelLast;
-  }
-
-  static double Estimate(const ChainRequest& request) {
-    double seconds = -Savings(request);
-    for (size_t i = 0; i < kNodes; ++i) {
-      const bool by_rows = i < kMiddle && kRole[i] == Role::kPointwise;
-      seconds +=
-          Apart(kRole[i]).estimate(request.nodes[i]) * (by_rows ? RowWaste(request.nodes[i]) : 1);
-    }
-    return seconds;
-  }
-
-  static Result<std::unique_ptr<Kernel>> Create(const ChainRequest& request) {
-    std::optional<BandConv> first, last;
-    if (kMiddle > 0) first = BandConvOf(request.nodes[0], kRole[0]);
-    if (kMiddle + 1 < kNodes) last = BandConvOf(request.nodes[kMiddle + 1], Role::kPointwise);
-    Machine machine = MachineOf(request.nodes[0]);
-    machine.target = TargetForColumns(ConvSpecOf(request.nodes[kMiddle])->out_channels);
-    ASSIGN_OR_RETURN(
-        DepthwiseBands impl,
-        DepthwiseBands::Make(first, BandConvOf(request.nodes[kMiddle], Role::kDepthwise), last,
-                             machine));
-    std::string detail = StrCat(Name(machine.target), impl.by_groups() ? ", by groups, " : ", ",
-                                impl.band_rows(), " rows a band");
-    return std::unique_ptr<Kernel>(
-        std::make_unique<BandKernel<DepthwiseBands>>(std::move(impl), request, std::move(detail)));
-  }
-
   static constexpr ChainEntry Entry(std::string_view name) {
     return {.name = name,
             .ops = kOps,
-            .layouts = Layouts,
-            .accept = Accept,
-            .estimate = Estimate,
-            .create = Create};
+            .layouts = BandLayouts<kRole[0]>,
+            .accept = [](const ChainRequest& r) { return AcceptConvs(r, kRole); },
+            .estimate = [](const ChainRequest& r) { return EstimateConvs(r, kRole); },
+            .create = [](const ChainRequest& r) { return CreateConvs(r, kRole); }};
   }
 };
 
 // ---- convolution and pool
 
+Verdict AcceptPool(const ChainRequest& request, Role role) {
+  if (Verdict v = AcceptRole(request.nodes[0], role); !v)
+    return Verdict::No(Where(request, 0) + v.reason());
+  if (request.nodes[0].HasInput(kResidual))
+    return Verdict::No(Where(request, 0) + "a residual within the chain");
+  if (Verdict v = PoolApart().accept(request.nodes[1]); !v)
+    return Verdict::No(Where(request, 1) + v.reason());
+  return Verdict::Yes();
+}
+
+double EstimatePool(const ChainRequest& request, Role role) {
+  // Rows that windows at the border of two shares both need are computed twice.
+  const Window w = MaxPoolCall(request.nodes[1])->window;
+  const double common =
+      std::max<double>(0, static_cast<double>((w.kernel[1] - 1) * w.dilation[1] + 1 - w.stride[1]));
+  const int shares = PoolBands::Shares(request.threads());
+  const double twice = common * (shares - 1) / static_cast<double>(w.in[1]);
+  return Apart(role).estimate(request.nodes[0]) * (1 + twice) +
+         PoolApart().estimate(request.nodes[1]) - Savings(request);
+}
+
+Result<std::unique_ptr<Kernel>> CreatePool(const ChainRequest& request, Role role) {
+  ASSIGN_OR_RETURN(const PoolCall pool, MaxPoolCall(request.nodes[1]));
+  Machine machine = MachineOf(request.nodes[0]);
+  machine.target = TargetForColumns(pool.channels);
+  ASSIGN_OR_RETURN(PoolBands impl,
+                   PoolBands::Make(BandConvOf(request.nodes[0], role), pool, machine));
+  std::string detail = StrCat(Name(machine.target), ", ", impl.band_rows(), " rows a band");
+  return std::unique_ptr<Kernel>(
+      std::make_unique<BandKernel<PoolBands>>(std::move(impl), request, std::move(detail)));
+}
+
+constexpr const OpDef* kConvAndPool[] = {&op::kConv, &op::kMaxPool};
+
 template <Role kRole>
-struct PoolChain {
-  static constexpr const OpDef* kOps[] = {&op::kConv, &op::kMaxPool};
-
-  static Verdict Accept(const ChainRequest& request) {
-    if (Verdict v = AcceptRole(request.nodes[0], kRole); !v)
-      return Verdict::No(Where(request, 0) + v.reason());
-    if (request.nodes[0].HasInput(kResidual))
-      return Verdict::No(Where(request, 0) + "a residual within the chain");
-    if (Verdict v = PoolApart().accept(request.nodes[1]); !v)
-      return Verdict::No(Where(request, 1) + v.reason());
-    return Verdict::Yes();
-  }
-
-  static void Layouts(const ChainRequest&, std::span<LayoutNeed> inputs,
-                      std::span<LayoutNeed> outputs) {
-    if (kRole != Role::kPlanar) inputs[kX] = LayoutNeed::kChannelLast;
-    outputs[0] = LayoutNeed::kChannelLast;
-  }
-
-  static double Estimate(const ChainRequest& request) {
-    // Rows that windows at the border of two shares both need are computed twice.
-    const Window w = MaxPoolCall(request.nodes[1])->window;
-    const double common = std::max<double>(
-        0, static_cast<double>((w.kernel[1] - 1) * w.dilation[1] + 1 - w.stride[1]));
-    const int shares = PoolBands::Shares(request.threads());
-    const double twice = common * (shares - 1) / static_cast<double>(w.in[1]);
-    return Apart(kRole).estimate(request.nodes[0]) * (1 + twice) +
-           PoolApart().estimate(request.nodes[1]) - Savings(request);
-  }
-
-  static Result<std::unique_ptr<Kernel>> Create(const ChainRequest& request) {
-    ASSIGN_OR_RETURN(const PoolCall pool, MaxPoolCall(request.nodes[1]));
-    Machine machine = MachineOf(request.nodes[0]);
-    machine.target = TargetForColumns(pool.channels);
-    ASSIGN_OR_RETURN(PoolBands impl,
-                     PoolBands::Make(BandConvOf(request.nodes[0], kRole), pool, machine));
-    std::string detail = StrCat(Name(machine.target), ", ", impl.band_rows(), " rows a band");
-    return std::unique_ptr<Kernel>(
-        std::make_unique<BandKernel<PoolBands>>(std::move(impl), request, std::move(detail)));
-  }
-
-  static constexpr ChainEntry Entry(std::string_view name) {
-    return {.name = name,
-            .ops = kOps,
-            .layouts = Layouts,
-            .accept = Accept,
-            .estimate = Estimate,
-            .create = Create};
-  }
-};
+constexpr ChainEntry PoolEntry(std::string_view name) {
+  return {.name = name,
+          .ops = kConvAndPool,
+          .layouts = BandLayouts<kRole>,
+          .accept = [](const ChainRequest& r) { return AcceptPool(r, kRole); },
+          .estimate = [](const ChainRequest& r) { return EstimatePool(r, kRole); },
+          .create = [](const ChainRequest& r) { return CreatePool(r, kRole); }};
+}
 
 using enum Role;
 constexpr ChainEntry kChains[] = {
@@ -258,8 +255,8 @@ constexpr ChainEntry kChains[] = {
     ConvChain<kDepthwise, kPointwise>::Entry("bands_depthwise_1x1"),
     ConvChain<kPointwise, kDepthwise>::Entry("bands_1x1_depthwise"),
     ConvChain<kPlanar, kDepthwise>::Entry("bands_planar_depthwise"),
-    PoolChain<kPlanar>::Entry("bands_planar_maxpool"),
-    PoolChain<kWindow>::Entry("bands_conv_maxpool"),
+    PoolEntry<kPlanar>("bands_planar_maxpool"),
+    PoolEntry<kWindow>("bands_conv_maxpool"),
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "backends/cpu/conv_adapter.h"
 
+#include <optional>
+
 namespace sula::cpu {
 
 Verdict AcceptConvInputs(const KernelRequest& request) {
@@ -13,11 +15,22 @@ Verdict AcceptConvInputs(const KernelRequest& request) {
 }
 
 Result<ConvSpec> ConvSpecOf(const KernelRequest& request) {
+  // Every kernel asks about a node, once to accept it and once to estimate: the last answer is
+  // kept.
+  struct Answer {
+    ConvParams params;
+    Dims x, w;
+    ConvSpec spec;
+  };
+  static thread_local std::optional<Answer> last;
   const auto& p = request.params<ConvParams>();
-  ASSIGN_OR_RETURN(const ConvGeometry g,
-                   ResolveConv(p, request.inputs[kX].dims, request.inputs[kW].dims));
-  return ConvSpec{g.batch, g.in_channels, g.out_channels,
-                  g.group, WindowOf(g),   EpilogueOf(p.Fused())};
+  const Dims &x = request.inputs[kX].dims, &w = request.inputs[kW].dims;
+  if (last && last->x == x && last->w == w && last->params == p) return last->spec;
+  ASSIGN_OR_RETURN(const ConvGeometry g, ResolveConv(p, x, w));
+  const ConvSpec spec{g.batch, g.in_channels, g.out_channels,
+                      g.group, WindowOf(g),   EpilogueOf(p.Fused())};
+  last = Answer{p, x, w, spec};
+  return spec;
 }
 
 Machine MachineFor(const KernelRequest& request, const ConvSpec& spec) {

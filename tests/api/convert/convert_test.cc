@@ -52,6 +52,65 @@ constexpr std::string_view kNet = R"(graph "net" {
   output %c
 })";
 
+TEST_F(ApiConvert, AnInputWithAFixedValueDecidesAnIf) {
+  const std::string file = WriteModel(R"(graph "net" {
+  input %x: float32[2]
+  input %rate: int64[]
+  const %high: int64[] = [16000]
+  %c = Equal(%rate, %high)
+  %y = If(%c, %x, %x) "if" {
+    graph "then" { captures %x  input %a: float32[2]  %b = Neg(%a)  output %b }
+    graph "else" { captures %x  input %a: float32[2]  %b = Abs(%a)  output %b }
+  }
+  output %y
+})");
+  ConvertOptions options{.input_values = {{"rate", {16000}}}};
+  Result<ConvertSummary> s = Convert({&file, 1}, Path("out.sula"), options);
+  ASSERT_TRUE(s) << s.error().ToString();
+  EXPECT_THAT(s->operators, ElementsAre(std::pair("Neg", 1)));
+  Result<std::shared_ptr<const Model>> model = LoadModel(Path("out.sula"));
+  ASSERT_TRUE(model) << model.error().ToString();
+  auto session = Session::Create(*model);
+  ASSERT_TRUE(session) << session.error().ToString();
+  EXPECT_EQ((*session)->num_inputs(), 2);
+
+  options.input_values = {{"rate", {1, 2}}};
+  EXPECT_THAT(Convert({&file, 1}, Path("out.sula"), options).error().message(),
+              HasSubstr("'rate' has 1 elements, but 2 values"));
+  options.input_values = {{"speed", {1}}};
+  EXPECT_THAT(Convert({&file, 1}, Path("out.sula"), options).error().message(), HasSubstr("speed"));
+  const std::string open = WriteModel(kNet);
+  options.input_values = {{"x", {1}}};
+  EXPECT_THAT(Convert({&open, 1}, Path("out.sula"), options).error().message(),
+              HasSubstr("give its shape too"));
+}
+
+TEST_F(ApiConvert, AnIfInABranchThatIsTaken) {
+  const std::string file = WriteModel(R"(graph "net" {
+  input %x: float32[2]
+  input %c: bool[]
+  %y = If(%c, %x, %c, %x) "if" {
+    graph "then" {
+      captures %x, %c
+      input %a: float32[2]
+      input %k: bool[]
+      %n = Not(%k)
+      %b = If(%n, %a, %a) "inner" {
+        graph "then" { captures %a  input %p: float32[2]  %q = Neg(%p)  output %q }
+        graph "else" { captures %a  input %p: float32[2]  %q = Abs(%p)  output %q }
+      }
+      output %b
+    }
+    graph "else" { captures %x  input %a: float32[2]  %b = Exp(%a)  output %b }
+  }
+  output %y
+})");
+  const ConvertOptions options{.input_values = {{"c", {1}}}};
+  Result<ConvertSummary> s = Convert({&file, 1}, Path("out.sula"), options);
+  ASSERT_TRUE(s) << s.error().ToString();
+  EXPECT_THAT(s->operators, ElementsAre(std::pair("Abs", 1)));
+}
+
 TEST_F(ApiConvert, OptimizesAndReports) {
   const std::string file = WriteModel(kNet);
   ConvertOptions options{.input_shapes = {{"x", {"5", "2", "4", "4"}}}, .dump_ir = Path("net.ir")};
