@@ -7,9 +7,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <mutex>
-#include <new>
 
 #include "base/cpu_info.h"
 #include "base/denormals.h"
@@ -24,25 +22,15 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::microseconds kWorkerSpin{50};
 constexpr std::chrono::microseconds kCallerSpin{100};
 
-// Tasks [next, end) that a worker begins with. Each has a cache line of its own.
-struct alignas(64) Share {
-  std::atomic<int64_t> next;
-  int64_t end;
-};
-
 // One call of Run, on the caller's stack for as long as a worker may touch it.
 struct Job {
   FunctionRef<void(int64_t, int)> fn;
-  Share* shares;
-  int count;  // of shares
+  int64_t tasks;
+  alignas(64) std::atomic<int64_t> next{0};
 
   void Work(int worker) {
-    for (int i = 0, s = worker; i < count; ++i, s = s + 1 == count ? 0 : s + 1) {
-      Share& share = shares[s];
-      if (share.next.load(std::memory_order_relaxed) >= share.end) continue;
-      for (int64_t t; (t = share.next.fetch_add(1, std::memory_order_relaxed)) < share.end;) {
-        fn(t, worker);
-      }
+    for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+      fn(task, worker);
     }
   }
 };
@@ -158,20 +146,11 @@ void ThreadPool::Reserve(int threads) {
 }
 
 void ThreadPool::Run(int threads, int64_t tasks, FunctionRef<void(int64_t task, int worker)> fn) {
-  if (inside_task) {
-    for (int64_t i = 0; i < tasks; ++i) fn(i, 0);
-    return;
-  }
+  Job job{fn, tasks};
+  if (inside_task) return job.Work(0);
   const ScopedFlushDenormals flush;
   inside_task = true;
   const int wanted = static_cast<int>(std::min<int64_t>(std::min(threads, kMaxThreads), tasks)) - 1;
-  // Not initialised but as far as it is used.
-  alignas(Share) std::byte memory[kMaxThreads * sizeof(Share)];
-  auto* shares = reinterpret_cast<Share*>(memory);
-  const int count = std::max(wanted, 0) + 1;
-  for (int i = 0; i < count; ++i)
-    new (shares + i) Share{tasks * i / count, tasks * (i + 1) / count};
-  Job job{fn, shares, count};
   Impl& pool = *impl_;
   struct Claim {
     Worker* worker;

@@ -17,10 +17,8 @@ class ThreadPool {
   static constexpr int kMaxThreads = 256;
 
   // Calls fn(task, worker) once for each task in [0, tasks), on at most `threads` threads of which
-  // the caller is one (worker 0); worker is in [0, threads). Each worker begins with an equal share
-  // of its own, worker 0 with the first tasks, and then takes over what others have left: balanced
-  // like a common queue, but the same part of the data tends to stay with the same core from one
-  // call to the next. Returns when all are done; what tasks wrote is then visible to the caller.
+  // the caller is one (worker 0); worker is in [0, threads). Tasks are handed out dynamically in
+  // rising order. Returns when all are done; what tasks wrote is then visible to the caller.
   // Allocates nothing once `threads` workers have started (Reserve). Safe to call from several
   // threads at once: when workers are busy with another caller's job, or don't wake in time, the
   // call still completes, on fewer threads. A nested call runs inline, as worker 0. fn must not

@@ -75,21 +75,6 @@ TEST(ThreadPool, WorkersTakePart) {
   EXPECT_EQ(begun, 2);
 }
 
-TEST(ThreadPool, EachWorkerBeginsWithItsOwnShare) {
-  // The first task of each worker waits until both have begun one.
-  std::atomic<int> begun{0};
-  std::atomic<int64_t> first[2] = {-1, -1};
-  ThreadPool::Shared().Run(2, 6, [&](int64_t task, int worker) {
-    int64_t none = -1;
-    if (!first[worker].compare_exchange_strong(none, task)) return;
-    ++begun;
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (begun < 2 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
-  });
-  EXPECT_EQ(first[0], 0);
-  EXPECT_EQ(first[1], 3);
-}
-
 TEST(ThreadPool, SeveralCallersAtOnce) {
   std::vector<std::thread> callers;
   std::atomic<int64_t> total{0};
