@@ -14,9 +14,13 @@ std::string_view Name(Layout layout) {
 }
 
 size_t TensorDesc::SpanBytes() const {
-  SULA_CHECK(layout != Layout::kStrided);
   const int64_t elements = num_elements();
   if (elements == 0) return 0;
+  if (layout == Layout::kStrided) {
+    int64_t last = 0;
+    for (size_t i = 0; i < dims.size(); ++i) last += (dims[i] - 1) * strides[i];
+    return static_cast<size_t>(last + 1) * SizeOf(dtype);
+  }
   if (layout == Layout::kRowMajor) return static_cast<size_t>(elements) * SizeOf(dtype);
   const int64_t channels = dims[1];
   const int64_t pixels = elements / channels;
@@ -59,9 +63,15 @@ std::string TensorDesc::ToString() const {
 }
 
 TensorDesc DenseDesc(DType dtype, Dims dims, Layout layout) {
-  SULA_CHECK(layout == Layout::kRowMajor || (layout == Layout::kChannelLast && dims.size() >= 2));
-  const int64_t pixel_stride = layout == Layout::kChannelLast ? dims[1] : 0;
-  return {true, dtype, std::move(dims), layout, pixel_stride, {}};
+  SULA_CHECK(layout != Layout::kChannelLast || dims.size() >= 2);
+  TensorDesc desc{true, dtype, std::move(dims), Layout::kRowMajor, 0, {}};
+  if (layout == Layout::kStrided) {
+    desc.strides.resize(desc.dims.size());
+    desc.WriteStrides(desc.strides);
+  }
+  if (layout == Layout::kChannelLast) desc.pixel_stride = desc.dims[1];
+  desc.layout = layout;
+  return desc;
 }
 
 size_t ChainRequest::InputPort(size_t node, size_t i) const {

@@ -21,7 +21,8 @@ namespace sula {
 enum class Layout : uint8_t {
   kRowMajor,     // dense, last axis fastest
   kChannelLast,  // logical [N,C,S...]: element (n,c,s) at (n * prod(S) + s) * pixel_stride + c
-  kStrided,      // any strides: a transposed or sliced view. Only CopyBuffer meets it.
+  kStrided,      // any strides: a transposed or sliced view. Met by CopyBuffer and by kernels
+                 // that ask for it.
 };
 std::string_view Name(Layout layout);
 
@@ -36,7 +37,8 @@ struct TensorDesc {
   Dims strides = {};         // elements, kStrided only; by axis, may be negative
 
   int64_t num_elements() const { return NumElements(dims); }
-  // From the first to one past the last element, padding between pixels included. Not for kStrided.
+  // From the first to one past the last element, padding between pixels included. Precondition:
+  // no stride is negative.
   size_t SpanBytes() const;
   // Elements between neighbours along each axis, whatever the layout. out: one per axis.
   void WriteStrides(std::span<int64_t> out) const;
@@ -44,7 +46,7 @@ struct TensorDesc {
   std::string ToString() const;
 };
 
-// A desc of this type without gaps; kChannelLast needs rank >= 2. Not kStrided.
+// A desc of this type without gaps; kChannelLast needs rank >= 2, kStrided is in row-major order.
 TensorDesc DenseDesc(DType dtype, Dims dims, Layout layout = Layout::kRowMajor);
 
 // What a kernel is asked to be: a node with concrete types. Valid during the call it is passed to
@@ -79,9 +81,10 @@ class Verdict {
   std::string reason_;
 };
 
-// The layout an input or output must have. kFollow: any, but the same for all kFollow ports of
-// the node.
-enum class LayoutNeed : uint8_t { kRowMajor, kChannelLast, kFollow };
+// The layout an input or output must have. kFollow: row-major or channel-last, but the same for all
+// kFollow ports of the node. kStrided: the input comes as it lies, described as Layout::kStrided
+// (row-major where it has more than kMaxStridedRank axes); not for outputs.
+enum class LayoutNeed : uint8_t { kRowMajor, kChannelLast, kFollow, kStrided };
 
 struct RunArgs {
   std::span<const void* const> inputs;  // by port; null where absent. Constants are passed too.

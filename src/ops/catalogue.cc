@@ -1,5 +1,6 @@
 #include "ops/catalogue.h"
 
+#include "ops/attention.h"
 #include "ops/control.h"
 #include "ops/conv.h"
 #include "ops/detection.h"
@@ -32,6 +33,7 @@ constexpr const OpDef* kAll[] = {
     &op::kAsinh,
     &op::kAtan,
     &op::kAtanh,
+    &op::kAttention,
     &op::kAveragePool,
     &op::kBatchNormalization,
     &op::kBatchToSpace,

@@ -30,9 +30,11 @@ std::span<const Stage> DefaultPipeline() {
       {{},
        {&kRecogniseNorm, &kRecogniseRmsNorm, &kRecogniseGroupNorm, &kRecogniseSoftmax,
         &kFoldAffineIntoNorm}},
+      // Before factors and transposes move away from the products.
+      {{}, {&kRecogniseAttention}},
       {{},
-       {&kMergeTransposes, &kSinkTranspose, &kMoveTransposes, &kMatMulToConv,
-        &kFoldTransposeIntoMatMul}},
+       {&kFoldTransposeIntoAttention, &kMergeTransposes, &kSinkTranspose, &kMoveTransposes,
+        &kMatMulToConv, &kFoldTransposeIntoMatMul}},
       {{},
        {&kTransposeToReshape, &kMergeReshapes, &kRemoveNoOpShape, &kReduceToGlobalPool,
         &kPoolToGlobalPool}},

@@ -40,6 +40,12 @@ TEST(ConvAdapter, KernelsByShape) {
   EXPECT_THAT(RunAll("input %x: float32[2,3,19,23]\n const %w: float32[17,3,3,3] = random(1)",
                      "Conv(%x, %w) {strides=[2,2], auto_pad=\"same_lower\"}", 27),
               Contains("planar_input"));
+  EXPECT_THAT(RunAll("input %x: float32[2,3,33,32]\n const %w: float32[17,3,8,8] = random(1)",
+                     "Conv(%x, %w) {strides=[8,8]}", 192),
+              Contains("planar_patches"));
+  EXPECT_THAT(RunAll("input %x: float32[2,3,33,32]\n const %w: float32[17,3,8,8] = random(1)",
+                     "Conv(%x, %w) {strides=[8,8], pads=[0,0,7,0]}", 192),
+              Not(Contains("planar_patches")));
   EXPECT_THAT(RunAll("input %x: float32[1,16,9,11]\n const %w: float32[8,16,1,7] = random(1)",
                      "Conv(%x, %w) {pads=[0,3,0,3]}", 112),
               testing::AllOf(Contains("winograd_1x2_1x7"), Contains("winograd_1x4_1x7")));

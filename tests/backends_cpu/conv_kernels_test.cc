@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backends/cpu/kernels/conv/narrow.h"
+#include "backends/cpu/kernels/conv/patches.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
 #include "backends/cpu/kernels/pool/pool.h"
 #include "backends_cpu/conv_check.h"
@@ -101,6 +102,21 @@ TEST(ConvNarrow, Windows) {
         MakeWindow({1, 1, 31}, {1, 1, 4}, {1, 1, 1}, {1, 1, 2}, {0, 0, 1}, {0, 0, 2})}});
   Check<ConvNarrow>(
       {{1, 6, 2, 1, MakeWindow({1, 9, 7}, {1, 3, 2}, {1, 2, 1}, {1, 1, 1}, {0, 1, 0}, {0, 1, 1})}});
+}
+
+TEST(ConvPatches, Windows) {
+  const auto patches = [](Axes out, Axes kernel, Axes rest) {
+    const Axes in = {out[0] * kernel[0] + rest[0], out[1] * kernel[1] + rest[1],
+                     out[2] * kernel[2] + rest[2]};
+    return MakeWindow(in, kernel, kernel, {1, 1, 1}, {0, 0, 0}, {0, 0, 0});
+  };
+  Check<ConvPatches>({{2, 3, 37, 1, patches({1, 5, 7}, {1, 16, 16}, {0, 0, 0})}}, true);
+  Check<ConvPatches>({{1, 5, 24, 1, patches({1, 9, 11}, {1, 2, 3}, {0, 1, 2})}, 3}, true);
+  Check<ConvPatches>({{2, 2, 9, 1, patches({1, 1, 13}, {1, 1, 5}, {0, 0, 4})}}, true);
+  Check<ConvPatches>({{1, 1, 1, 1, patches({3, 2, 2}, {2, 3, 4}, {1, 1, 1})}, 1}, true);
+  Check<ConvPatches>(
+      {{1, 2, 21, 1, patches({1, 3, 3}, {1, 4, 4}, {0, 0, 0}), {.curve = Curve::kGelu}}, 2, true},
+      true);
 }
 
 TEST(Depthwise, Windows) {

@@ -173,6 +173,34 @@ TEST_P(ElementwiseTest, Folds) {
   }
 }
 
+TEST_P(ElementwiseTest, NormalisedRows) {
+  for (int n : {1, 2, 7, 16, 31, 64, 193}) {
+    const std::vector<float> x = Random(n, 2, 3), scale = Random(n, .5, 2),
+                             shift = Random(n, -1, 1);
+    for (int step : {0, 1}) {
+      for (bool centre : {false, true}) {
+        for (bool shifted : {false, true}) {
+          double mean = 0, squares = 0;
+          for (float v : x) mean += centre ? v / static_cast<double>(n) : 0;
+          for (float v : x) squares += (v - mean) * (v - mean) / n;
+          const double deviation = std::sqrt(squares + .01);
+          std::vector<float> y = x;
+          y.push_back(77.f);
+          k().normalise({y.data(), y.data(), scale.data(), shifted ? shift.data() : nullptr, n,
+                         step, centre, .01f});
+          for (int i = 0; i < n; ++i) {
+            const double want =
+                (x[i] - mean) / deviation * scale[i * step] + (shifted ? shift[i * step] : 0);
+            // The mean of values of up to 3 in 4 lanes, over a deviation of at least 0.1.
+            EXPECT_NEAR(y[i], want, (n / 4. + 8) * 3 / .1 * 2 * kEps) << n << ", " << i;
+          }
+          EXPECT_EQ(y[n], 77.f);
+        }
+      }
+    }
+  }
+}
+
 TEST_P(ElementwiseTest, SoftmaxRowsAndColumns) {
   for (int rows : {1, 2, 5, 19}) {
     for (int cols : {1, 3, 16, 37}) {

@@ -62,6 +62,21 @@ TensorDesc DescOf(const Tensor& t, Form form) {
   return d;
 }
 
+// Strided: dense; heads beside each other in rows with gaps; the first axis innermost.
+TensorDesc StridedDesc(const Tensor& t, Form form) {
+  TensorDesc d = DenseDesc(t.dtype(), t.dims());
+  d.layout = Layout::kStrided;
+  d.strides = RowMajorStrides(t.dims());
+  const size_t rank = t.dims().size();
+  if (form == Form::kPadded) {
+    for (size_t i = 0, step = 1; i < rank; ++i) d.strides[i] = step, step *= t.dim(i);
+  } else if (form == Form::kDense && rank == 4) {
+    const int64_t row = t.dim(1) * t.dim(3) + 5;
+    d.strides = {t.dim(2) * row, t.dim(3), row, 1};
+  }
+  return d;
+}
+
 Form FormOf(LayoutNeed need, Form choice) {
   if (need == LayoutNeed::kRowMajor) return Form::kRowMajor;
   if (need == LayoutNeed::kChannelLast && choice == Form::kRowMajor) return Form::kDense;
@@ -159,18 +174,20 @@ std::vector<std::string> CheckKernels(std::string_view text, const HarnessOption
     for (int threads : options.threads) {
       for (Form form : {Form::kRowMajor, Form::kDense, Form::kPadded}) {
         std::vector<TensorDesc> in, out;
+        std::vector<LayoutNeed> need_in(values.size(), LayoutNeed::kRowMajor);
         const auto describe = [&](auto&& form_of_input, auto&& form_of_output) {
           in.clear(), out.clear();
-          for (size_t i = 0; i < values.size(); ++i)
-            in.push_back(values[i] ? DescOf(*values[i], form_of_input(i)) : TensorDesc());
+          for (size_t i = 0; i < values.size(); ++i) {
+            const auto desc_of = need_in[i] == LayoutNeed::kStrided ? StridedDesc : DescOf;
+            in.push_back(values[i] ? desc_of(*values[i], form_of_input(i)) : TensorDesc());
+          }
           for (size_t i = 0; i < node.outputs.size(); ++i)
             out.push_back(node.HasOutput(i) ? DescOf(results[i], form_of_output(i)) : TensorDesc());
         };
         describe([](size_t) { return Form::kRowMajor; }, [](size_t) { return Form::kRowMajor; });
         const KernelRequest plain{&node, in, out, constants, threads};
         if (!entry.accept(plain)) break;
-        std::vector<LayoutNeed> need_in(in.size(), LayoutNeed::kRowMajor),
-            need_out(out.size(), LayoutNeed::kRowMajor);
+        std::vector<LayoutNeed> need_out(out.size(), LayoutNeed::kRowMajor);
         if (entry.layouts) entry.layouts(plain, need_in, need_out);
         EXPECT_GT(entry.estimate(plain), 0);
         bool follows = form == Form::kRowMajor;

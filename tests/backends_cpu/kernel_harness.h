@@ -17,9 +17,9 @@ struct HarnessOptions {
 
 // `text` is a graph (ir/text.h) with a single node. Its inputs get random values; its kernels that
 // accept the node each run with every layout they allow (row-major, channel-last, channel-last with
-// a pixel stride larger than the channel count) and every thread count. Failures are reported
-// through GoogleTest: wrong values, writes outside the output (also between its pixels), reads of
-// uninitialised workspace. Returns the names of the kernels that ran.
+// a pixel stride larger than the channel count; strided in three ways) and every thread count.
+// Failures are reported through GoogleTest: wrong values, writes outside the output (also between
+// its pixels), reads of uninitialised workspace. Returns the names of the kernels that ran.
 std::vector<std::string> CheckKernels(std::string_view text, const HarnessOptions& options = {});
 
 }  // namespace sula::cpu

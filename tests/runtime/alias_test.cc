@@ -151,6 +151,38 @@ TEST(Aliases, AttentionHeadsAreOneCopyEach) {
   EXPECT_EQ(made.CountKernel("alias"), 5);
 }
 
+TEST(Aliases, AttentionReadsHeadsWhereTheyLie) {
+  const Graph g = ParseOrFail(R"(graph "g" {
+    input %x: float32[2,5,6]
+    const %w: float32[6,24] = random(1)
+    const %heads: int64[5] = [2, 5, 3, 2, 4]
+    const %rows: int64[3] = [2, 5, 8]
+    const %axis: int64[1] = [0]
+    %p = MatMul(%x, %w)
+    %r = Reshape(%p, %heads)
+    %t = Transpose(%r) {perm=[2, 0, 3, 1, 4]}
+    %q1, %k1, %v1 = Split(%t)
+    %q = Squeeze(%q1, %axis)
+    %k = Squeeze(%k1, %axis)
+    %v = Squeeze(%v1, %axis)
+    %a = Attention(%q, %k, %v) {scale=0.01, heads_inside=true}
+    %y = Reshape(%a, %rows)
+    %n = Neg(%y)
+    output %n
+  })");
+  const PlanOnBackends made = MakePlan(g, {.cpu = true});
+  ASSERT_TRUE(made.plan);
+  EXPECT_EQ(made.CountKernel("copy") + made.CountKernel("move"), 0);
+  EXPECT_EQ(made.CountKernel("blocks"), 1);
+  const std::vector<Tensor> inputs = RandomInputs(g, 1);
+  const auto expected = EvaluateGraph(g, inputs);
+  ASSERT_TRUE(expected);
+  const Tensor actual = RunPlan(*made.plan, g, inputs)[0];
+  // Scores and values are sums of 6 products of numbers below 4, in some roundings each.
+  for (int64_t i = 0; i < actual.num_elements(); ++i)
+    EXPECT_NEAR(actual.AsDouble(i), (*expected)[0].AsDouble(i), 1e-4) << i;
+}
+
 TEST(Aliases, ManyAxesAreCopiedByKernels) {
   const Graph g = ParseOrFail(R"(graph "g" {
     input %x: float32[2,1,3,1,2,1,2,1,3]

@@ -1,4 +1,4 @@
-// Convolution: depthwise, planar input, Winograd, implicit GEMM.
+// Convolution: depthwise, planar input, patches, Winograd, implicit GEMM.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -8,6 +8,7 @@
 #include "backends/cpu/conv_kernels.h"
 #include "backends/cpu/conv_winograd.h"
 #include "backends/cpu/kernels/conv/narrow.h"
+#include "backends/cpu/kernels/conv/patches.h"
 #include "backends/cpu/kernels/conv/plan.h"
 #include "backends/cpu/kernels/depthwise/depthwise.h"
 #include "backends/cpu/strassen_adapter.h"
@@ -20,6 +21,8 @@ constexpr int64_t kMaxPlanarChannels = 4;
 // Vector operations for each float that the planar kernel copies into strips, as it lies and split
 // by a stride; and for each tap of a tile, which begins at strips of its own.
 constexpr double kStripOperations = 0.25, kSplitOperations = 2, kStripTapOperations = 3;
+// For each row of a window that the patches kernel copies.
+constexpr double kPatchOperations = 30;
 // The same for each float of a channel-last map that the narrow kernel turns into strips.
 constexpr double kTurnOperations = 3;
 // Of the depthwise kernels: for each vector that goes into the ring, and for each tap without one.
@@ -157,6 +160,44 @@ Result<std::unique_ptr<Kernel>> CreateNarrow(const KernelRequest& request) {
   return MakeConv<ConvNarrow>(request, spec, MachineOf(request));
 }
 
+// ---- planar input, windows side by side
+
+Verdict AcceptPatches(const KernelRequest& request) {
+  if (Verdict v = AcceptConv(request); !v) return v;
+  const Result<ConvSpec> spec = ConvSpecOf(request);
+  const Window& w = spec->window;
+  if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
+  if (w.stride != w.kernel) return Verdict::No("a stride other than the kernel's size");
+  if (w.dilation != Axes{1, 1, 1}) return Verdict::No("a dilation");
+  for (size_t i = 0; i < 3; ++i)
+    if (w.pad[i] != 0 || w.out[i] * w.kernel[i] > w.in[i]) return Verdict::No("padding");
+  return Verdict::Yes();
+}
+
+double EstimatePatches(const KernelRequest& request) {
+  const Result<ConvSpec> spec = ConvSpecOf(request);
+  const Machine machine = MachineFor(request, *spec);
+  const GemmKernels& kernels = GemmFor(machine.target);
+  const int64_t depth = spec->in_channels * spec->window.taps();
+  const int64_t rows = spec->batch * spec->window.out_pixels();
+  const std::vector<Panel> panels =
+      SplitColumns({spec->out_channels, 1, depth, 1}, kernels.lanes, kernels.registers);
+  Work work;
+  work.seconds = GemmSeconds(machine.target, panels, rows, depth);
+  // Each row of a window is a copy by itself.
+  const double values = static_cast<double>(rows * depth);
+  const double copies = values / static_cast<double>(spec->window.kernel[2]);
+  work.seconds += VectorSeconds(
+      machine.target, kPatchOperations * copies + values / static_cast<double>(kernels.lanes));
+  work.bytes = ActivationBytes(request);
+  return Seconds(work, machine.target, request.threads);
+}
+
+Result<std::unique_ptr<Kernel>> CreatePatches(const KernelRequest& request) {
+  ASSIGN_OR_RETURN(const ConvSpec spec, ConvSpecOf(request));
+  return MakeConv<ConvPatches>(request, spec, MachineFor(request, spec));
+}
+
 // ---- depthwise
 
 Verdict AcceptDepthwise(const KernelRequest& request) {
@@ -246,6 +287,11 @@ constexpr KernelEntry kPlanar = {.name = "planar_input",
                                  .accept = AcceptPlanar,
                                  .estimate = EstimatePlanar,
                                  .create = CreatePlanar};
+constexpr KernelEntry kPatches = {.name = "planar_patches",
+                                  .layouts = PlanarLayouts,
+                                  .accept = AcceptPatches,
+                                  .estimate = EstimatePatches,
+                                  .create = CreatePatches};
 constexpr KernelEntry kNarrow = {.name = "narrow_output",
                                  .layouts = ConvLayouts,
                                  .accept = AcceptNarrow,
@@ -257,11 +303,14 @@ constexpr KernelEntry kGemm = {.name = "implicit_gemm",
                                .estimate = EstimateGemm,
                                .create = CreateGemm};
 constexpr auto kConvKernels = []<int... kI>(std::integer_sequence<int, kI...>) {
-  return std::array{
-      kDepthwise,      kPlanar,
-      kNarrow,         WinogradEntry<&kWinogradForms, kI, AcceptConv, ConvSpecOf>()...,
-      kGemm,           kStrassenConv<1>,
-      kStrassenConv<2>};
+  return std::array{kDepthwise,
+                    kPlanar,
+                    kPatches,
+                    kNarrow,
+                    WinogradEntry<&kWinogradForms, kI, AcceptConv, ConvSpecOf>()...,
+                    kGemm,
+                    kStrassenConv<1>,
+                    kStrassenConv<2>};
 }
 (std::make_integer_sequence<int, kNumWinogradForms>());
 

@@ -1,5 +1,5 @@
-// Kernels of the operators that are bound by arithmetic: convolutions, matrix products, recurrent
-// layers, pooling.
+// Kernels of the operators that are bound by arithmetic: convolutions, matrix products, attention,
+// recurrent layers, pooling.
 // kernel_table.cc says which operator has which.
 #pragma once
 
@@ -9,6 +9,7 @@
 
 namespace sula::cpu {
 
+std::span<const KernelEntry> AttentionKernels();
 std::span<const KernelEntry> ConvKernels();
 std::span<const KernelEntry> ConvTransposeKernels();
 std::span<const KernelEntry> MatMulKernels();

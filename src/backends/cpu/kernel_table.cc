@@ -2,6 +2,7 @@
 
 #include "backends/cpu/conv_kernels.h"
 #include "backends/cpu/stream_kernels.h"
+#include "ops/attention.h"
 #include "ops/conv.h"
 #include "ops/elementwise.h"
 #include "ops/gather.h"
@@ -28,6 +29,7 @@ constexpr Row kTable[] = {
     {&op::kAnd, cpu::TypedKernels},
     {&op::kArgMax, cpu::ArgKernels},
     {&op::kArgMin, cpu::ArgKernels},
+    {&op::kAttention, cpu::AttentionKernels},
     {&op::kAveragePool, cpu::AveragePoolKernels},
     {&op::kCast, cpu::TypedKernels},
     {&op::kCeil, cpu::UnaryKernels},

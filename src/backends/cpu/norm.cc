@@ -5,7 +5,6 @@
 #include "ops/norm.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "backends/cpu/channel_norm.h"
 #include "backends/cpu/kernels/elementwise/elementwise.h"
@@ -87,34 +86,24 @@ class NormKernel final : public Kernel {
   }
 
  private:
-  float Fold(enum Fold fold, const float* x) const {
-    return kernels_.fold[static_cast<size_t>(fold)](x, plan_.length);
-  }
-  // y = a op b over n elements; step_b of 0: b is one number.
-  void Apply(Binary op, const float* a, const float* b, int step_b, float* y, int64_t n) const {
-    kernels_.binary[static_cast<size_t>(op)](a, 1, b, step_b, y, n);
+  // y = a op b over n elements.
+  void Apply(Binary op, const float* a, const float* b, float* y, int64_t n) const {
+    kernels_.binary[static_cast<size_t>(op)](a, 1, b, 0, y, n);
   }
 
   void Row(const float* x, const float* scale, const float* shift, int64_t number, float* y) const {
     const int64_t n = plan_.length;
-    if (plan_.centre) {
-      // The mean first, then the squares of what is left: their difference would cancel.
-      const float mean = Fold(Fold::kSum, x) / static_cast<float>(n);
-      Apply(Binary::kSub, x, &mean, 0, y, n);
-      x = y;
-    }
-    const float mean_square = Fold(Fold::kSumSquares, x) / static_cast<float>(n);
-    const float inverse = 1 / std::sqrt(mean_square + plan_.epsilon);
-    if (plan_.segment == 1) {
-      Apply(Binary::kMul, x, &inverse, 0, y, n);
-      Apply(Binary::kMul, y, scale + number, 1, y, n);
-      if (shift) Apply(Binary::kAdd, y, shift + number, 1, y, n);
+    const int64_t segments = n / plan_.segment;
+    if (plan_.segment == 1 || segments == 1) {
+      kernels_.normalise({x, y, scale + number, shift ? shift + number : nullptr, n,
+                          plan_.segment == 1 ? 1 : 0, plan_.centre, plan_.epsilon});
       return;
     }
+    constexpr float kOne = 1;
+    kernels_.normalise({x, y, &kOne, nullptr, n, 0, plan_.centre, plan_.epsilon});
     for (int64_t at = 0; at < n; at += plan_.segment, ++number) {
-      const float factor = inverse * scale[number];
-      Apply(Binary::kMul, x + at, &factor, 0, y + at, plan_.segment);
-      if (shift) Apply(Binary::kAdd, y + at, shift + number, 0, y + at, plan_.segment);
+      Apply(Binary::kMul, y + at, scale + number, y + at, plan_.segment);
+      if (shift) Apply(Binary::kAdd, y + at, shift + number, y + at, plan_.segment);
     }
   }
 

@@ -4,8 +4,6 @@
 
 #include "backends/cpu/adapter.h"
 
-#include "tensor/shape.h"
-
 namespace sula::cpu {
 namespace {
 
@@ -18,15 +16,8 @@ constexpr double kRowOperations = 0.5, kNearOperations = 4, kFarOperations = 2;
 }  // namespace
 
 Dims LogicalStrides(const TensorDesc& desc) {
-  if (desc.layout == Layout::kRowMajor) return RowMajorStrides(desc.dims);
   Dims strides(desc.dims.size());
-  int64_t step = desc.pixel_stride;
-  for (size_t i = desc.dims.size(); i-- > 2;) {
-    strides[i] = step;
-    step *= desc.dims[i];
-  }
-  strides[1] = 1;
-  strides[0] = step;
+  desc.WriteStrides(strides);
   return strides;
 }
 

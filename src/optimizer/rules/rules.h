@@ -39,6 +39,8 @@ extern const Rule kMinMaxToClip, kMergeClips, kMaxToLeakyRelu, kRecognisePRelu;
 // norms.cc: normalisations that exporters spell out
 extern const Rule kRecogniseNorm, kRecogniseRmsNorm, kRecogniseGroupNorm, kRecogniseSoftmax,
     kFoldAffineIntoNorm;
+// attention.cc: attention that exporters spell out
+extern const Rule kRecogniseAttention, kFoldTransposeIntoAttention;
 // epilogues.cc
 extern const Rule kFuseResidual, kFuseActivation;
 

@@ -88,6 +88,8 @@ PortLayouts LayoutsOf(const Ports& ports, const PortNeeds& needs, Layout follow)
   const auto layout_of = [&](LayoutNeed need, const TensorDesc& desc) {
     if (need == LayoutNeed::kChannelLast && desc.dims.size() >= 2) return Layout::kChannelLast;
     if (need == LayoutNeed::kFollow && desc.dims.size() >= 3) return follow;
+    if (need == LayoutNeed::kStrided && desc.dims.size() <= kMaxStridedRank)
+      return Layout::kStrided;
     return Layout::kRowMajor;
   };
   PortLayouts layouts;

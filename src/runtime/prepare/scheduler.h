@@ -78,7 +78,7 @@ class Scheduler {
   double CostOf(ValueId v, Layout layout);
   // The cheapest form to copy from.
   FormUse BestSource(ValueId v, const TensorDesc& to);
-  // A form of v in this layout, made by a copy if there is none.
+  // A form of v in this layout, made by a copy if there is none. kStrided: the first there is.
   FormUse Get(ValueId v, Layout layout);
   FormUse Used(FormUse use);
   void AddCopy(ValueId v, FormUse from, FormUse to);

@@ -98,6 +98,11 @@ Layout Scheduler::PreferredLayout(ValueId v) {
 }
 
 double Scheduler::CostOf(ValueId v, Layout layout) {
+  if (layout == Layout::kStrided) {
+    if (assumed_ && assumed_->first == v) return 0;
+    if (FormsOf(v).empty()) TryViews(v);
+    return FormsOf(v).empty() ? CostOf(v, Layout::kRowMajor) : 0;
+  }
   const TensorDesc to = DenseDesc(TypeOf(v), DimsOf(v), layout);
   if (assumed_ && assumed_->first == v) {
     if (assumed_->second == layout) return 0;
@@ -128,6 +133,10 @@ FormUse Scheduler::BestSource(ValueId v, const TensorDesc& to) {
 
 FormUse Scheduler::Get(ValueId v, Layout layout) {
   if (FormsOf(v).empty()) TryViews(v);
+  if (layout == Layout::kStrided) {
+    const int form = FormsOf(v).empty() ? Get(v, Layout::kRowMajor).form : FormsOf(v)[0];
+    return Used({form, layout});
+  }
   for (int form : FormsOf(v))
     if (s_.DescIn(form, layout)) return Used({form, layout});
   if (graph_.Constant(v))

@@ -58,6 +58,19 @@ enum class Fold : uint8_t { kSum, kMax, kMin, kProduct, kSumSquares, kSumAbs, kC
 template <class E, class Fn>
 using PerKind = std::array<Fn, static_cast<size_t>(E::kCount)>;
 
+// One row of a normalisation: y = (x - mean) / sqrt(mean square deviation + epsilon) * scale +
+// shift; without `centre`, the mean is taken as 0.
+struct NormRow {
+  const float* x = nullptr;
+  float* y = nullptr;            // may be x
+  const float* scale = nullptr;  // n of them, or one if scale_step is 0
+  const float* shift = nullptr;  // as many; may be null
+  int64_t n = 0;
+  int scale_step = 1;
+  bool centre = true;
+  float epsilon = 0;
+};
+
 // The functions for one instruction set. Pointers need no alignment; y may be x, or a, itself.
 // n >= 0. Nothing beyond the n elements is read or written.
 struct ElementwiseKernels {
@@ -76,6 +89,7 @@ struct ElementwiseKernels {
   // holds 2 n floats.
   void (*softmax_columns)(const float* x, float* y, int64_t rows, int64_t stride, int64_t n,
                           bool log, float* scratch);
+  void (*normalise)(const NormRow& row);
   // y[i] = the sum over t < count of weight[t] * x[t][i], for i < n; y must not overlap any x.
   void (*weighted_sum)(const float* const* x, const float* weight, int count, float* y, int64_t n);
 };

@@ -245,6 +245,57 @@ void SoftmaxColumns(const float* x, float* y, int64_t rows, int64_t stride, int6
   }
 }
 
+// What the lanes of the last vector of a row are multiplied by, from entry 16 - rest on.
+struct LaneTable {
+  float v[32];
+  constexpr LaneTable() : v{} {
+    for (int i = 0; i < 16; ++i) v[i] = 1;
+  }
+};
+inline constexpr LaneTable kFirstLanes;
+
+// The sum over i of f(x[i]), in lanes. f may give anything behind the row's end.
+template <class V, class F>
+[[gnu::always_inline]] inline float SumOf(const float* x, int64_t n, F f) {
+  constexpr int kParts = 4;  // independent chains hide the latency of an addition
+  V sum[kParts] = {V::Zero(), V::Zero(), V::Zero(), V::Zero()};
+  int64_t i = 0;
+  for (; i + kParts * V::kLanes <= n; i += kParts * V::kLanes) {
+#pragma GCC unroll 4
+    for (int p = 0; p < kParts; ++p) sum[p] += f(V::Load(x + i + p * V::kLanes));
+  }
+  for (; i + V::kLanes <= n; i += V::kLanes) sum[0] += f(V::Load(x + i));
+  if (const int rest = static_cast<int>(n - i); rest > 0)
+    sum[1] += f(V::LoadN(x + i, rest)) * V::Load(kFirstLanes.v + 16 - rest);
+  return ReduceAdd((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+// The mean first, then the squares of what is left: the difference of their means would cancel.
+template <class V>
+void Normalise(const NormRow& row) {
+  const float n = static_cast<float>(row.n);
+  const float mean_of_row = row.centre ? SumOf<V>(row.x, row.n, [](V x) { return x; }) / n : 0.f;
+  const V mean = V::Set(mean_of_row);
+  const float squares = SumOf<V>(row.x, row.n, [=](V x) { return (x - mean) * (x - mean); });
+  const V inverse = V::Set(1.f) / Sqrt(V::Set(squares / n + row.epsilon));
+  const auto write = [&](int64_t i, int count) {
+    const bool whole = count == V::kLanes;
+    const auto number = [&](const float* p) {
+      return row.scale_step == 0 ? V::Set(*p) : whole ? V::Load(p + i) : V::LoadN(p + i, count);
+    };
+    V y = ((whole ? V::Load(row.x + i) : V::LoadN(row.x + i, count)) - mean) * inverse;
+    y = row.shift ? Fma(y, number(row.scale), number(row.shift)) : y * number(row.scale);
+    if (whole) {
+      y.Store(row.y + i);
+    } else {
+      y.StoreN(row.y + i, count);
+    }
+  };
+  int64_t i = 0;
+  for (; i + V::kLanes <= row.n; i += V::kLanes) write(i, V::kLanes);
+  if (i < row.n) write(i, static_cast<int>(row.n - i));
+}
+
 template <class V>
 void WeightedSum(const float* const* x, const float* weight, int count, float* y, int64_t n) {
   int64_t i = 0;
@@ -277,6 +328,7 @@ consteval ElementwiseKernels MakeElementwise() {
   }
   (std::make_index_sequence<static_cast<size_t>(Fold::kCount)>());
   k.softmax = SoftmaxRow<V>;
+  k.normalise = Normalise<V>;
   k.weighted_sum = WeightedSum<V>;
   k.softmax_columns = SoftmaxColumns<V>;
   return k;
