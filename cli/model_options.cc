@@ -188,8 +188,7 @@ void AddSessionFlags(CLI::App& command, SessionFlags& flags, bool with_threads) 
       .add_option("--max-error", flags.max_error,
                   "Largest error of a layer to be expected of a kernel, relative to the layer's "
                   "largest output (default: 1e-5)")
-      ->type_name("ERROR")
-      ->check(CLI::Range(1e-7, 1e-3));
+      ->type_name("ERROR");
   command
       .add_option("--pack-cache", flags.pack_cache,
                   "Keep packed weights there for the next load, which then shares them with other "

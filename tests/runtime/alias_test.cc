@@ -1,6 +1,7 @@
 // Views, concatenations, in-place and outputs: each as a graph whose results must not change.
 #include <gtest/gtest.h>
 
+#include "ops/catalogue.h"
 #include "plan_harness.h"
 #include "runtime/prepare/schedule.h"
 

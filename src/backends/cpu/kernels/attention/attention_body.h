@@ -20,7 +20,7 @@ struct TailTable {
       v[i] = (i < kMostLanes ? 1.f : -1.f) * std::numeric_limits<float>::infinity();
   }
 };
-inline constexpr TailTable kTail;
+constexpr TailTable kTail;
 
 // n in [0, kLanes].
 template <class V>

@@ -252,7 +252,7 @@ struct LaneTable {
     for (int i = 0; i < 16; ++i) v[i] = 1;
   }
 };
-inline constexpr LaneTable kFirstLanes;
+constexpr LaneTable kFirstLanes;
 
 // The sum over i of f(x[i]), in lanes. f may give anything behind the row's end.
 template <class V, class F>
