@@ -78,10 +78,10 @@ Dims MaskStrides(const Tensor& mask, int rank) {
 
 Status Evaluate(EvalContext& ctx) {
   const auto& p = ctx.params<AttentionParams>();
+  ASSIGN_OR_RETURN(Tensor * y, ctx.InferredOutput(0));  // refuses shapes that don't fit
+  if (y->num_elements() == 0) return {};
   const AttentionGeometry g =
       ResolveAttention(ctx.input(kQ).dims(), ctx.input(kK).dims(), ctx.input(kV).dims());
-  ASSIGN_OR_RETURN(Tensor * y, ctx.InferredOutput(0));
-  if (y->num_elements() == 0) return {};
   const std::vector<double> q = LoadAs<double>(ctx.input(kQ)), k = LoadAs<double>(ctx.input(kK)),
                             v = LoadAs<double>(ctx.input(kV));
   std::vector<double> mask;

@@ -43,7 +43,8 @@ class SpinKernel : public Kernel {
   ~SpinKernel() override { --g_alive; }
   void Run(const RunArgs&) const noexcept override {
     ++g_runs[which_];
-    static constexpr int kMicroseconds[] = {60, 20, 2000};
+    // Far enough apart that what else runs on the machine does not change their order.
+    static constexpr int kMicroseconds[] = {1000, 50, 4000};
     const auto end =
         std::chrono::steady_clock::now() + std::chrono::microseconds(kMicroseconds[which_]);
     while (std::chrono::steady_clock::now() < end) {
