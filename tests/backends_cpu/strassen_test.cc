@@ -73,8 +73,11 @@ TEST(Strassen, MatrixProducts) {
     int64_t m, n, k;
   };
   // Sizes that the grid divides and sizes it does not, by one to three rows, columns and values.
-  for (const Shape& s : {Shape{128, 128, 128}, {129, 131, 130}, {150, 133, 139}, {131, 160, 129}}) {
-    for (int levels : {1, 2}) {
+  for (int levels : {1, 2}) {
+    const int64_t size = 128 * levels, depth = 512 * levels;
+    for (const Shape& s :
+         {Shape{size, size, depth}, Shape{size + 1, size + 3, depth + 2},
+          Shape{size + 22, size + 5, depth + 3}, Shape{size + 3, size + 2, depth + 1}}) {
       const std::string text =
           StrCat("graph \"g\" { input %a: float32[", s.m, ",", s.k, "] const %b: float32[", s.k,
                  ",", s.n, "] = random(1) const %c: float32[", s.n,
@@ -91,12 +94,12 @@ TEST(Strassen, BatchesTransposedWeightsScaleAndResidual) {
   for (int levels : {1, 2}) {
     EXPECT_THAT(
         CheckKernels(R"(graph "g" {
-                  input %a: float32[3,47,132]
-                  const %b: float32[137,132] = random(1)
-                  input %r: float32[3,47,137]
+                  input %a: float32[3,87,1026]
+                  const %b: float32[261,1026] = random(1)
+                  input %r: float32[3,87,261]
                   %y = MatMul(%a, %b, _, %r) {trans_b=true, alpha=0.5}
                   output %y })",
-                     {.absolute = Tolerance(levels, 132), .only = std::string(NameOf(levels))}),
+                     {.absolute = Tolerance(levels, 1026), .only = std::string(NameOf(levels))}),
         ElementsAre(NameOf(levels)));
   }
 }
@@ -104,13 +107,13 @@ TEST(Strassen, BatchesTransposedWeightsScaleAndResidual) {
 TEST(Strassen, PointwiseConvolutions) {
   for (int levels : {1, 2}) {
     EXPECT_THAT(CheckKernels(R"(graph "g" {
-                  input %x: float32[2,133,9,9]
-                  const %w: float32[130,133,1,1] = random(1)
-                  const %b: float32[130] = random(2)
-                  input %r: float32[2,130,9,9]
+                  input %x: float32[2,1025,12,11]
+                  const %w: float32[257,1025,1,1] = random(1)
+                  const %b: float32[257] = random(2)
+                  input %r: float32[2,257,12,11]
                   %y = Conv(%x, %w, %b, %r) {activation="clip", activation_a=-1, activation_b=3}
                   output %y })",
-                             {.absolute = Tolerance(levels, 133),
+                             {.absolute = Tolerance(levels, 1025),
                               .only = std::string(NameOf(levels)),
                               .threads = {1, 2, 3}}),
                 ElementsAre(NameOf(levels)));
@@ -119,13 +122,13 @@ TEST(Strassen, PointwiseConvolutions) {
 
 TEST(Strassen, RefusesWhatItCannotGainFrom) {
   constexpr std::string_view kSmall = R"(graph "g" {
-    input %a: float32[63,128]
-    const %b: float32[128,128] = random(1)
+    input %a: float32[127,512]
+    const %b: float32[512,128] = random(1)
     %y = MatMul(%a, %b)
     output %y })";
   constexpr std::string_view kCurve = R"(graph "g" {
-    input %a: float32[128,128]
-    const %b: float32[128,128] = random(1)
+    input %a: float32[128,512]
+    const %b: float32[512,128] = random(1)
     %y = MatMul(%a, %b) {activation="gelu"}
     output %y })";
   constexpr std::string_view kWindow = R"(graph "g" {
