@@ -76,8 +76,8 @@ TEST(Strassen, MatrixProducts) {
   for (int levels : {1, 2}) {
     const int64_t size = 128 * levels, depth = 512 * levels;
     for (const Shape& s :
-         {Shape{size, size, depth}, Shape{size + 1, size + 3, depth + 2},
-          Shape{size + 22, size + 5, depth + 3}, Shape{size + 3, size + 2, depth + 1}}) {
+         {Shape{2 * size, size, depth}, Shape{2 * size + 1, size + 3, depth + 2},
+          Shape{2 * size + 22, size + 5, depth + 3}, Shape{2 * size + 3, size + 2, depth + 1}}) {
       const std::string text =
           StrCat("graph \"g\" { input %a: float32[", s.m, ",", s.k, "] const %b: float32[", s.k,
                  ",", s.n, "] = random(1) const %c: float32[", s.n,
@@ -94,9 +94,9 @@ TEST(Strassen, BatchesTransposedWeightsScaleAndResidual) {
   for (int levels : {1, 2}) {
     EXPECT_THAT(
         CheckKernels(R"(graph "g" {
-                  input %a: float32[3,87,1026]
+                  input %a: float32[3,175,1026]
                   const %b: float32[261,1026] = random(1)
-                  input %r: float32[3,87,261]
+                  input %r: float32[3,175,261]
                   %y = MatMul(%a, %b, _, %r) {trans_b=true, alpha=0.5}
                   output %y })",
                      {.absolute = Tolerance(levels, 1026), .only = std::string(NameOf(levels))}),
@@ -107,10 +107,10 @@ TEST(Strassen, BatchesTransposedWeightsScaleAndResidual) {
 TEST(Strassen, PointwiseConvolutions) {
   for (int levels : {1, 2}) {
     EXPECT_THAT(CheckKernels(R"(graph "g" {
-                  input %x: float32[2,1025,12,11]
+                  input %x: float32[2,1025,17,16]
                   const %w: float32[257,1025,1,1] = random(1)
                   const %b: float32[257] = random(2)
-                  input %r: float32[2,257,12,11]
+                  input %r: float32[2,257,17,16]
                   %y = Conv(%x, %w, %b, %r) {activation="clip", activation_a=-1, activation_b=3}
                   output %y })",
                              {.absolute = Tolerance(levels, 1025),
@@ -122,12 +122,12 @@ TEST(Strassen, PointwiseConvolutions) {
 
 TEST(Strassen, RefusesWhatItCannotGainFrom) {
   constexpr std::string_view kSmall = R"(graph "g" {
-    input %a: float32[127,512]
+    input %a: float32[255,512]
     const %b: float32[512,128] = random(1)
     %y = MatMul(%a, %b)
     output %y })";
   constexpr std::string_view kCurve = R"(graph "g" {
-    input %a: float32[128,512]
+    input %a: float32[256,512]
     const %b: float32[512,128] = random(1)
     %y = MatMul(%a, %b) {activation="gelu"}
     output %y })";

@@ -7,7 +7,9 @@ namespace {
 
 // Smaller blocks lose to what the sums cost: on one thread 256^3 loses 4 %, 512^3 gains 4 % (Zen
 // 3).
-constexpr int64_t kLeastBlock = 64, kLeastDepth = 256;
+// Few rows share the reading of seven sums of weights where a product reads four blocks: 196 rows
+// and less lose.
+constexpr int64_t kLeastRows = 128, kLeastColumns = 64, kLeastDepth = 256;
 // Vector operations for each vector of a term of a's sums, of the sum itself, and of a block of c
 // that a product is added to: loads and stores that miss L1 in part. Measured.
 constexpr double kTermOperations = 2, kSumOperations = 2, kUpdateOperations = 5;
@@ -15,9 +17,10 @@ constexpr double kTermOperations = 2, kSumOperations = 2, kUpdateOperations = 5;
 }  // namespace
 
 Verdict AcceptStrassen(const KernelRequest& request, const StrassenSpec& spec) {
-  const int64_t least = kLeastBlock << spec.levels, depth = kLeastDepth << spec.levels;
-  if (spec.m < least || spec.n < least || spec.k < depth)
-    return Verdict::No(StrCat("fewer than ", least, " rows, ", least, " columns or ", depth,
+  const int64_t rows = kLeastRows << spec.levels, columns = kLeastColumns << spec.levels;
+  const int64_t depth = kLeastDepth << spec.levels;
+  if (spec.m < rows || spec.n < columns || spec.k < depth)
+    return Verdict::No(StrCat("fewer than ", rows, " rows, ", columns, " columns or ", depth,
                               " values to sum: ", spec.m, " x ", spec.n, " x ", spec.k));
   if (spec.epilogue.curve != Curve::kNone) return Verdict::No("an activation other than a clamp");
   if (const double error = StrassenError(spec.levels); error > request.max_error) {
