@@ -4,7 +4,7 @@
     performance_tables.py RESULTS.json [--write docs/performance.md]
 
 RESULTS.json: what a driver measured that ran several engines in turns (`sula bench --turns` is sula's side):
-    {"date", "machine": {"model", "family", "cores", "flags": [...]}, "versions": {engine: version},
+    {"date", "how", "machine": {"model", "family", "cores", "flags": [...]}, "versions": {engine: version},
      "peak": {threads: {"peak_gflops"}}, "work": {net: {"gflop"}},
      "results": {"NET/THREADS": {engine: {"min_ms", "median_ms", "rel", "first_ms", "peak_mb", "base_mb"} or {"error"}}}}
 Prints the tables; with --write they replace those of the same processor in the file, between the lines
@@ -16,9 +16,12 @@ import math
 
 OURS = "sula"
 RIGHT = 1e-3  # of the largest output: an engine with larger errors is shown, marked, and not compared with
+WRONG = 1e-2  # from here on it isn't shown
 NAMES = {"ort": "ONNX Runtime", "openvino": "OpenVINO", "mnn": "MNN session", "mnn_module": "MNN module", "ncnn": "ncnn",
          "litert": "LiteRT", "torch": "PyTorch", "torch_cl": "PyTorch, channels last", "torch_compile": "torch.compile",
          OURS: "**sula**"}
+
+GENERATIONS = {"family 25 model 1": "Zen 3", "family 25 model 17": "Zen 4"}
 
 
 def table(title, head, rows):
@@ -57,7 +60,12 @@ class Results:
         cells = []
         for engine in self.peers + [OURS]:
             row = self.of(net, threads, engine)
-            cells.append(cell(row) + ("†" if row["rel"] >= RIGHT else "") if row else "–")
+            if not row:
+                cells.append("–")
+            elif row["rel"] >= WRONG:
+                cells.append("wrong")
+            else:
+                cells.append(cell(row) + ("†" if row["rel"] >= RIGHT else ""))
         return cells
 
     def times(self, threads):
@@ -88,22 +96,23 @@ class Results:
 def processor(data):
     machine = data["machine"]
     vectors = "AVX-512" if "avx512f" in machine["flags"] else "AVX2"
-    return f"{machine['model']}, {machine['family']}, {vectors}"
+    family = machine["family"].split(" stepping")[0]
+    return f"{machine['model']}, {family} ({GENERATIONS.get(family, 'unknown generation')}: {vectors})"
 
 
 def render(data):
     r = Results(data)
     peaks = ", ".join(f"{data['peak'][str(t)]['peak_gflops']:.0f} on {t}" for t in r.threads)
     parts = [f"## {processor(data)}\n",
-             f"{data['date']}, {data['machine']['cores']} cores of a virtual machine that others share. Peak of fused "
+             f"{data['date']}, {data['how'].split(',')[0]}, {data['machine']['cores']} cores of a virtual machine that others share. Peak of fused "
              f"multiply-adds out of registers in GFLOP/s: {peaks} thread{'s' * (len(r.threads) > 1)}. † marks errors of "
-             f"{RIGHT:g} of the largest output or more: such an engine is not compared with. – : fails on this net.\n",
+             f"{RIGHT:g} of the largest output or more: such an engine is not compared with. – : fails on this net; wrong: errors of {WRONG:g} or more.\n",
              "Versions: " + ", ".join(f"{k} {v}" for k, v in data["versions"].items() if v) + ".\n"]
     parts += [r.times(t) for t in r.threads]
     parts.append(r.others("Largest error against PyTorch, relative to the largest output", lambda row: f"{row['rel']:.1e}"))
     parts.append(r.others(f"Load and first run in ms, {r.threads[0]} thread", lambda row: f"{row['first_ms']:.0f}"))
-    parts.append(r.others("Peak memory in MB, 1 thread (sula: the whole process; others: above what they held after imports)",
-                          lambda row: f"{row['peak_mb'] - (0 if row is None else row.get('own_base_mb', row['base_mb'])):.0f}"))
+    parts.append(r.others(f"Peak memory in MB, {r.threads[0]} thread (sula: the whole process; others: above what they held "
+                          "after imports)", lambda row: f"{row['peak_mb'] - row['base_mb']:.0f}"))
     return "\n".join(parts)
 
 
@@ -129,7 +138,7 @@ def main():
         data = json.load(f)
     for row in data["results"].values():
         if OURS in row:
-            row[OURS]["own_base_mb"] = 0  # its figure is that of a process without an interpreter
+            row[OURS]["base_mb"] = 0  # its figure is that of a process without an interpreter
     if a.write:
         write(a.write, processor(data), render(data))
     else:

@@ -53,7 +53,8 @@ struct MapRows {
 // The input rows (axis 1) that output rows [out.begin, out.end) read.
 constexpr Range InputRows(const Window& w, Range out) {
   const int64_t begin = out.begin * w.stride[1] - w.pad[1];
-  const int64_t end = (out.end - 1) * w.stride[1] - w.pad[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
+  const int64_t end =
+      (out.end - 1) * w.stride[1] - w.pad[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
   const Range r{begin < 0 ? 0 : begin, end < w.in[1] ? end : w.in[1]};
   return r.begin < r.end ? r : Range{r.begin, r.begin};
 }
