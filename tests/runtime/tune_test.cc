@@ -248,7 +248,9 @@ TEST_F(Schemes, ChainsAreTimedAndLocked) {
   EXPECT_EQ(first.op, "Conv + Relu");
   EXPECT_THAT(first.chain, testing::ElementsAre("act"));
   for (const CandidateReport& c : first.candidates)
-    if (c.nodes > 1) EXPECT_GE(c.measured_seconds, 20e-6) << c.kernel;
+    if (c.nodes > 1) {
+      EXPECT_GE(c.measured_seconds, 20e-6) << c.kernel;
+    }
   EXPECT_EQ((*tuned)->report().tune.distinct_nodes, 5);  // four nodes, a chain
 
   SchemeLock lock;

@@ -52,12 +52,6 @@ void ConvLayouts(const KernelRequest&, std::span<LayoutNeed> inputs,
   if (inputs.size() > kResidual) inputs[kResidual] = LayoutNeed::kChannelLast;
 }
 
-double ConvBytes(const KernelRequest& request) {
-  double bytes = BytesOf(request.outputs[0]);
-  for (const TensorDesc& t : request.inputs) bytes += BytesOf(t);
-  return bytes;
-}
-
 double ActivationBytes(const KernelRequest& request) {
   return BytesOf(request.inputs[kX]) + BytesOf(request.outputs[0]) +
          (request.HasInput(kResidual) ? BytesOf(request.inputs[kResidual]) : 0);

@@ -26,9 +26,7 @@ Machine MachineFor(const KernelRequest& request, const ConvSpec& spec);
 // No unless ConvSpecOf has an answer and AcceptConvInputs accepts.
 Verdict AcceptConv(const KernelRequest& request);
 
-// Bytes of activations and weights, each once.
-double ConvBytes(const KernelRequest& request);
-// Of the activations alone.
+// Bytes of the activations, each once.
 double ActivationBytes(const KernelRequest& request);
 
 // A prepared convolution of kernels/ as a Kernel.
