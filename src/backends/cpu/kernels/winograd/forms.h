@@ -11,6 +11,9 @@ namespace sula::cpu {
 // first is the other axis of a one-dimensional kernel; those of transposed filters are for an odd
 // padding.
 inline constexpr WinogradAxis kWinogradAxes[] = {{1, 1},
+                                                 {2, 2},
+                                                 {4, 2},
+                                                 {6, 2},
                                                  {2, 3},
                                                  {3, 3},
                                                  {4, 3},
@@ -42,16 +45,17 @@ struct WinogradForm {
   friend constexpr bool operator==(const WinogradForm&, const WinogradForm&) = default;
 };
 
-// Those that are candidates for a convolution. Tiles larger than 6 x 6 (3 taps), 4 x 4 (5) or
-// 6 (7) save no more multiplications that their filters' memory and their noise would not cost.
+// Those that are candidates for a convolution. Tiles larger than 6 x 6 (2 and 3 taps), 4 x 4 (5)
+// or 6 (7) save no more multiplications that their filters' memory and their noise would not cost.
 inline constexpr WinogradForm kWinogradForms[] = {
-    {{2, 3}, {2, 3}}, {{3, 3}, {3, 3}},       {{4, 3}, {4, 3}},       {{5, 3}, {5, 3}},
-    {{6, 3}, {6, 3}}, {{2, 5}, {2, 5}},       {{4, 5}, {4, 5}},       {{2, 7}, {2, 7}},
-    {{4, 7}, {4, 7}}, {{1, 1}, {2, 3}},       {{1, 1}, {4, 3}},       {{1, 1}, {6, 3}},
-    {{2, 3}, {1, 1}}, {{4, 3}, {1, 1}},       {{6, 3}, {1, 1}},       {{1, 1}, {2, 5}},
-    {{1, 1}, {4, 5}}, {{2, 5}, {1, 1}},       {{4, 5}, {1, 1}},       {{1, 1}, {2, 7}},
-    {{1, 1}, {4, 7}}, {{1, 1}, {6, 7}},       {{2, 7}, {1, 1}},       {{4, 7}, {1, 1}},
-    {{6, 7}, {1, 1}}, {{2, 3, 2}, {2, 3, 2}}, {{4, 3, 2}, {4, 3, 2}},
+    {{2, 2}, {2, 2}},       {{4, 2}, {4, 2}},       {{6, 2}, {6, 2}}, {{2, 3}, {2, 3}},
+    {{3, 3}, {3, 3}},       {{4, 3}, {4, 3}},       {{5, 3}, {5, 3}}, {{6, 3}, {6, 3}},
+    {{2, 5}, {2, 5}},       {{4, 5}, {4, 5}},       {{2, 7}, {2, 7}}, {{4, 7}, {4, 7}},
+    {{1, 1}, {2, 3}},       {{1, 1}, {4, 3}},       {{1, 1}, {6, 3}}, {{2, 3}, {1, 1}},
+    {{4, 3}, {1, 1}},       {{6, 3}, {1, 1}},       {{1, 1}, {2, 5}}, {{1, 1}, {4, 5}},
+    {{2, 5}, {1, 1}},       {{4, 5}, {1, 1}},       {{1, 1}, {2, 7}}, {{1, 1}, {4, 7}},
+    {{1, 1}, {6, 7}},       {{2, 7}, {1, 1}},       {{4, 7}, {1, 1}}, {{6, 7}, {1, 1}},
+    {{2, 3, 2}, {2, 3, 2}}, {{4, 3, 2}, {4, 3, 2}},
 };
 inline constexpr int kNumWinogradForms = static_cast<int>(std::size(kWinogradForms));
 
