@@ -9,9 +9,11 @@
 #include <fstream>
 #include <sstream>
 
+#include "backends/cpu/adapter.h"
 #include "backends/cpu/measure_profile.h"
 #include "backends/cpu/profile_store.h"
 #include "backends_cpu/profiles.h"
+#include "base/cpu_info.h"
 
 namespace sula::cpu {
 namespace {
@@ -197,6 +199,15 @@ TEST(ScopedProfile, IsWhatEstimatesUse) {
   EXPECT_EQ(CurrentParallel(2), profile.parallel[0]);
   EXPECT_EQ(CurrentParallel(4).speedup, 4);
   EXPECT_EQ(CurrentProfileOrigin().note, "given");
+}
+
+// Kernels cut their work for the machine that is planned for, so that its plans repeat on others.
+TEST(ScopedProfile, IsWhatKernelsAreCutFor) {
+  MachineProfile profile = TestProfile();
+  profile.key.l2_bytes = 3 * CpuInfo::Get().l2_bytes;
+  EXPECT_EQ(MachineOf({}).l2_bytes, CpuInfo::Get().l2_bytes);
+  const ScopedProfile scoped(profile);
+  EXPECT_EQ(MachineOf({}).l2_bytes, profile.key.l2_bytes);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/cpu_info.h"
+#include "backends/cpu/machine_profile.h"
 
 namespace sula::cpu {
 
@@ -36,7 +36,7 @@ Window WindowOf(const ConvGeometry& g) {
 }
 
 Machine MachineOf(const KernelRequest& request) {
-  return {BestTarget(), std::max(1, request.threads), CpuInfo::Get().l2_bytes, request.packs};
+  return {BestTarget(), std::max(1, request.threads), CurrentL2Bytes(), request.packs};
 }
 
 Verdict AcceptFloat(const KernelRequest& request) {

@@ -5,8 +5,8 @@
 #include "backends/cpu/conv_adapter.h"
 #include "backends/cpu/conv_kernels.h"
 #include "backends/cpu/kernels/bands/bands.h"
+#include "backends/cpu/machine_profile.h"
 #include "backends/cpu/pool_adapter.h"
-#include "base/cpu_info.h"
 #include "ops/pool.h"
 
 namespace sula::cpu {
@@ -53,7 +53,7 @@ BandConv BandConvOf(const KernelRequest& request, Role role) {
 // lie, and threads are forked and joined once. Against that stands the setup of bands.
 double Savings(const ChainRequest& request) {
   constexpr double kSetup = 1e-6;
-  const auto band = static_cast<double>(CpuInfo::Get().l2_bytes) / 2;
+  const auto band = static_cast<double>(CurrentL2Bytes()) / 2;
   const Target target = BestTarget();
   double seconds = -kSetup;
   for (const KernelRequest& node : request.nodes.first(request.nodes.size() - 1)) {
@@ -82,7 +82,7 @@ double RowWaste(const KernelRequest& request) {
   };
   const int64_t lines = spec->window.out[1];
   const auto weights = static_cast<double>(spec->in_channels * kDepthwiseGroup) * sizeof(float);
-  const bool heavy = weights * 8 >= static_cast<double>(CpuInfo::Get().l2_bytes);
+  const bool heavy = weights * 8 >= static_cast<double>(CurrentL2Bytes());
   return (heavy ? 1.03 : 1) * cost(width) * static_cast<double>(lines) / cost(width * lines);
 }
 

@@ -78,7 +78,7 @@ double Seconds(const Work& work, Target target, int threads) {
   const ByteSeconds read(&LevelRates::read, threads), copy(&LevelRates::copy, threads);
   const double arithmetic = work.seconds + work.flops / (PeakFlops(target) * work.efficiency);
   // What several threads have written lies in each other's L2.
-  const double l2 = static_cast<double>(CurrentProfile().key.l2_bytes);
+  const double l2 = static_cast<double>(CurrentL2Bytes());
   double memory = work.bytes * copy(threads > 1 ? std::max(work.bytes, 2 * l2) : work.bytes);
   for (const Work::Stream& s : work.streams)
     memory += s.bytes * (s.copied ? copy(s.set) : read(s.set));
@@ -95,8 +95,7 @@ double Seconds(const Work& work, Target target, int threads) {
 }
 
 Work::Stream ColdStream(double bytes) {
-  return {bytes, std::max(kConstantsBetween * bytes,
-                          2 * static_cast<double>(CurrentProfile().key.l2_bytes))};
+  return {bytes, std::max(kConstantsBetween * bytes, 2 * static_cast<double>(CurrentL2Bytes()))};
 }
 
 double VectorSeconds(Target target, double operations) {

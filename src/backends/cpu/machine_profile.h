@@ -77,6 +77,9 @@ const MachineProfile& CurrentProfile();
 // Of `threads` threads (or as many as there are CPUs, if that is less); measured and added to the
 // file on first use, which starts the pool's threads. threads: at least 2.
 const ParallelSpeed& CurrentParallel(int threads);
+// L2 of one core of the machine that is planned for, by which kernels cut their work: this one's,
+// or the one that a ScopedProfile was measured on. Measures nothing.
+size_t CurrentL2Bytes();
 
 struct ProfileOrigin {
   std::string file;  // empty: not kept

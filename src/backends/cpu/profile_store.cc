@@ -187,6 +187,7 @@ void ProfileStore::Keep() {
 const MachineProfile& CurrentProfile() { return Store().Single(); }
 const ParallelSpeed& CurrentParallel(int threads) { return Store().Several(threads); }
 ProfileOrigin CurrentProfileOrigin() { return Store().Origin(); }
+size_t CurrentL2Bytes() { return Store().L2Bytes(); }
 void RenewProfile() { Store().Renew(); }
 
 ScopedProfile::ScopedProfile(const MachineProfile& profile) {

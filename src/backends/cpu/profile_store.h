@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backends/cpu/machine_profile.h"
+#include "base/cpu_info.h"
 
 namespace sula::cpu {
 
@@ -26,6 +27,8 @@ class ProfileStore {
   const MachineProfile& Single();
   const ParallelSpeed& Several(int threads);
   ProfileOrigin Origin();
+  // Of the key, without measuring.
+  size_t L2Bytes() const { return fixed_ ? profile_.key.l2_bytes : CpuInfo::Get().l2_bytes; }
   void Renew();
 
  private:
