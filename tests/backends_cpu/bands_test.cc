@@ -178,8 +178,9 @@ TEST(DepthwiseBands, InvertedResiduals) {
 TEST(DepthwiseBands, UnusualWindows) {
   Check({.pad = 0});                                          // narrower than the map
   Check({.height = 10, .width = 10, .stride = 2, .pad = 0});  // that leaves the last column out
-  Check({.height = 3, .width = 2, .pad = 3});                 // rows of padding alone
-  Check({.width = 13, .middle = 16, .pad = 1});               // 4 KiB for each row of pixels
+  Check({.height = 1, .width = 1, .pad = 2});                 // windows that meet one pixel
+  Check({.height = 5, .width = 1, .kernel = 5, .pad = 4});
+  Check({.middle = 256, .first = false});  // copied
   Check({.height = 1, .width = 1});
 }
 

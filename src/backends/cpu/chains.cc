@@ -36,8 +36,8 @@ Verdict AcceptRole(const KernelRequest& request, Role role) {
   const Window& w = spec->window;
   if (request.inputs[kX].dims.size() != 4) return Verdict::No("not two spatial axes");
   if (role == Role::kDepthwise)
-    return DepthwiseUsesRing(w) ? Verdict::Yes()
-                                : Verdict::No("a window without fast depthwise kernel");
+    return DepthwiseIsFast(w) ? Verdict::Yes()
+                              : Verdict::No("a window without fast depthwise kernel");
   if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
   if (role == Role::kPointwise && !w.IsPointwise())
     return Verdict::No("a window of more than one pixel, or a stride");
@@ -64,26 +64,6 @@ double Savings(const ChainRequest& request) {
                Seconds(inside, target, request.threads());
   }
   return seconds;
-}
-
-// How much longer a pointwise convolution takes whose rows of pixels are products of their own:
-// their last tiles are not full, and a tile takes at least the time of two thirds of its rows; and
-// every row reads the weights of a group anew, which costs some percent once they leave no room for
-// much else in L2.
-double RowWaste(const KernelRequest& request) {
-  const Result<ConvSpec> spec = ConvSpecOf(request);
-  const GemmKernels& kernels = GemmFor(TargetForColumns(spec->out_channels));
-  const std::vector<Panel> panels =
-      SplitColumns({spec->out_channels, 1, spec->in_channels, 1}, kernels.lanes, kernels.registers);
-  const int64_t height = kernels.tile_rows[panels.back().vectors], width = spec->window.out[2];
-  const auto cost = [&](int64_t rows) {
-    const auto tiles = static_cast<double>((rows + height - 1) / height);
-    return std::max(static_cast<double>(rows), tiles * static_cast<double>(height) * 2 / 3);
-  };
-  const int64_t lines = spec->window.out[1];
-  const auto weights = static_cast<double>(spec->in_channels * kDepthwiseGroup) * sizeof(float);
-  const bool heavy = weights * 8 >= static_cast<double>(CurrentL2Bytes());
-  return (heavy ? 1.03 : 1) * cost(width) * static_cast<double>(lines) / cost(width * lines);
 }
 
 // Reads the first node's input, writes the last one's output and adds the residual of one of them.
@@ -148,11 +128,7 @@ Verdict AcceptConvs(const ChainRequest& request, Roles roles) {
 
 double EstimateConvs(const ChainRequest& request, Roles roles) {
   double seconds = -Savings(request);
-  for (size_t i = 0; i < roles.size(); ++i) {
-    const bool by_rows = i < Middle(roles) && roles[i] == Role::kPointwise;
-    seconds +=
-        Apart(roles[i]).estimate(request.nodes[i]) * (by_rows ? RowWaste(request.nodes[i]) : 1);
-  }
+  for (size_t i = 0; i < roles.size(); ++i) seconds += Apart(roles[i]).estimate(request.nodes[i]);
   return seconds;
 }
 

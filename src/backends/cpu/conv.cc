@@ -25,8 +25,10 @@ constexpr double kStripOperations = 0.25, kSplitOperations = 2, kStripTapOperati
 constexpr double kPatchOperations = 30;
 // The same for each float of a channel-last map that the narrow kernel turns into strips.
 constexpr double kTurnOperations = 3;
-// Of the depthwise kernels: for each vector that goes into the ring, and for each tap without one.
-constexpr double kRingOperations = 6.5, kTapOperations = 7.5;
+// Of the depthwise kernels: for each tap and besides for each vector of output at stride 1 and 2,
+// for each vector that is copied, and for each tap where there is no fast kernel.
+constexpr double kFastTap = 1.2, kFastRest[] = {0.5, 4.5}, kCopiedOperations = 3;
+constexpr double kSlowTap = 7.5;
 
 double ConvFlops(const ConvSpec& s) {
   return 2.0 * static_cast<double>(s.batch * s.window.out_pixels() * s.window.taps()) *
@@ -182,8 +184,10 @@ double EstimatePatches(const KernelRequest& request) {
   const int64_t rows = spec->batch * spec->window.out_pixels();
   const std::vector<Panel> panels =
       SplitColumns({spec->out_channels, 1, depth, 1}, kernels.lanes, kernels.registers);
-  Work work;
-  work.seconds = GemmSeconds(machine.target, panels, rows, depth);
+  GemmBlocks blocks{PatchesBlockRows(*spec, machine), static_cast<int>(panels.size()), 0, 1};
+  blocks.row_blocks = (rows + blocks.rows - 1) / blocks.rows;
+  Work work = ProductWork(machine.target, panels, blocks, rows, 1, depth,
+                          static_cast<double>(depth) * sizeof(float));
   // Each row of a window is a copy by itself.
   const double values = static_cast<double>(rows * depth);
   const double copies = values / static_cast<double>(spec->window.kernel[2]);
@@ -216,11 +220,11 @@ double EstimateDepthwise(const KernelRequest& request) {
   const double vectors =
       std::ceil(static_cast<double>(spec->out_channels) / lanes) * static_cast<double>(spec->batch);
   const auto taps = static_cast<double>(w.taps());
-  // Through the ring, each tap loads a pixel and a weight, and each input pixel is copied once.
-  const double operations = DepthwiseUsesRing(w)
-                                ? static_cast<double>(w.out_pixels()) * (2 * taps + 1) +
-                                      kRingOperations * static_cast<double>(w.in_pixels())
-                                : static_cast<double>(w.out_pixels()) * kTapOperations * taps;
+  double operations = kSlowTap * taps;
+  if (DepthwiseIsFast(w)) operations = kFastTap * taps + kFastRest[w.stride[2] - 1];
+  operations *= static_cast<double>(w.out_pixels());
+  if (DepthwiseRingFloats(*spec) > 0)
+    operations += kCopiedOperations * static_cast<double>(w.in_pixels());
   Work work;
   work.seconds = VectorSeconds(target, operations * vectors);
   work.bytes = ActivationBytes(request);

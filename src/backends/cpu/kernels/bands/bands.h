@@ -17,10 +17,11 @@
 
 namespace sula::cpu {
 
-// The pixel stride of scratch rows: a cache line more where the same channel of few pixels would
-// otherwise fill a set of the L1 cache.
+// The pixel stride of scratch rows: an odd number of cache lines, so that the same channel of many
+// pixels uses all sets of the L1 cache.
 constexpr int64_t ScratchPixelStride(int64_t channels) {
-  return channels % 64 == 0 ? channels + 16 : channels;
+  constexpr int64_t kLine = 16;
+  return ((channels + kLine - 1) / kLine | 1) * kLine;
 }
 
 // A convolution of a chain. weights: [out_channels][in_channels / groups][taps]; bias:
@@ -41,14 +42,14 @@ inline Machine MachineFor(const BandConv& conv, Machine machine) {
 
 // [convolution,] depthwise convolution [, pointwise convolution]; at least two of them.
 //
-// The first convolution (pointwise or planar) writes groups of at most kDepthwiseGroup channels in
-// the form that the depthwise kernel reads without copying: rows of pixels that are one group wide,
-// with columns of padding. For each band of rows it is, group after group, computed and convolved
-// while it lies in the nearest cache; then the pointwise convolution takes all channels of the
-// band. A map that is small enough is one band: then only one group at a time exists.
+// The first convolution (pointwise or planar) writes groups of at most kDepthwiseGroup channels:
+// rows of pixels that are one group wide. For each band of rows it is, group after group, computed
+// and convolved while it lies in the nearest cache; then the pointwise convolution takes all
+// channels of the band. A map that is small enough is one band: then only one group at a time
+// exists.
 class DepthwiseBands {
  public:
-  // Spatial axes: two, of the same batch. Preconditions: DepthwiseUsesRing; a pointwise or planar
+  // Spatial axes: two, of the same batch. Preconditions: DepthwiseIsFast; a pointwise or planar
   // `first` of one group; a pointwise `last` of one group; neither has a residual, nor has
   // `depthwise` one if there is a `last`. Error: out of memory.
   static Result<DepthwiseBands> Make(const std::optional<BandConv>& first,
@@ -71,7 +72,7 @@ class DepthwiseBands {
   struct Scratch {
     float* rows = nullptr;   // of the first convolution's output, group after group
     float* band = nullptr;   // of the depthwise convolution's output
-    float* ring = nullptr;   // of the depthwise kernel, where it reads a tensor
+    float* ring = nullptr;   // of the depthwise kernel, where it reads a tensor and needs one
     void* planar = nullptr;  // of a planar first convolution
   };
   // What of an image a thread computes, and where.
@@ -94,7 +95,7 @@ class DepthwiseBands {
   void ChooseBands(int64_t weight_bytes);
   size_t ScratchBytes() const;
   Scratch ScratchOf(void* workspace, int worker) const;
-  void ClearEdges(const Scratch& scratch) const;
+  int64_t GroupFloats() const;
   MapRows RowsOf(const Scratch& scratch, size_t group) const;
 
   void RunChunk(const Image& image, Range rows, const Scratch& scratch) const;
@@ -111,11 +112,10 @@ class DepthwiseBands {
   std::optional<ConvGemm> last_;
   std::vector<Group> groups_;
   std::vector<Panel> panels_;  // of a ConvGemm first_, columns counted from their group's
-  bool ragged_ = false;        // some group ends within a vector
   int64_t band_rows_ = 0;      // output rows of a band
   int64_t chunk_rows_ = 0;     // output rows that a thread takes at a time
   int64_t ring_rows_ = 0;      // input rows of a band
-  int64_t row_pixels_ = 0;     // of an input row, with padding
+  int64_t pixel_stride_ = 0;   // floats between pixels of Scratch::rows
   bool by_groups_ = false;     // threads share an image by groups of channels, not by rows
   int64_t band_stride_ = 0;    // floats between pixels of Scratch::band
 };

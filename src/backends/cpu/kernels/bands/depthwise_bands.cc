@@ -55,7 +55,6 @@ Result<DepthwiseBands> DepthwiseBands::Make(const std::optional<BandConv>& first
 
 void DepthwiseBands::MakeGroups() {
   const int64_t channels = middle_channels();
-  const int64_t lanes = DepthwiseFor(machine_.target).lanes;
   if (const auto* gemm = std::get_if<ConvGemm>(&first_)) {
     panels_ = gemm->weights().panels;
     for (size_t p = 0; p < panels_.size(); ++p) {
@@ -71,7 +70,9 @@ void DepthwiseBands::MakeGroups() {
     for (int64_t c = 0; c < channels; c += kDepthwiseGroup)
       groups_.push_back({c, std::min<int64_t>(kDepthwiseGroup, channels - c), 0, 0});
   }
-  for (const Group& g : groups_) ragged_ |= g.columns % lanes != 0;
+  int64_t widest = 0;
+  for (const Group& g : groups_) widest = std::max(widest, g.columns);
+  pixel_stride_ = ScratchPixelStride(widest);
 }
 
 // How much longer the busiest thread works than the average, if each takes the next group when it
@@ -90,14 +91,8 @@ void DepthwiseBands::ChooseBands(int64_t weight_bytes) {
   const Window& w = window();
   const bool first = first_.index() != 0;
   const int64_t budget = static_cast<int64_t>(machine_.l2_bytes) / 2;
-  row_pixels_ = std::max(w.pad[2] + w.in[2], (w.out[2] - 1) * w.stride[2] + w.kernel[2]);
-  // Rows at a multiple of 4 KiB would lie in the same sets of L1.
-  if (row_pixels_ * kDepthwiseGroup * kFloat % 4096 == 0) ++row_pixels_;
-
-  int64_t widest = 0;
-  for (const Group& g : groups_) widest = std::max(widest, g.columns);
-  const int64_t group_row = first ? row_pixels_ * widest * kFloat : 0;
-  const int64_t input_row = first ? row_pixels_ * middle_channels() * kFloat : 0;
+  const int64_t group_row = first ? w.in[2] * pixel_stride_ * kFloat : 0;
+  const int64_t input_row = static_cast<int64_t>(groups_.size()) * group_row;
   const int64_t output_row = last_ ? w.out[2] * middle_channels() * kFloat : 0;
 
   const int64_t threads = machine_.threads, rows = w.out[1];
@@ -123,17 +118,22 @@ void DepthwiseBands::ChooseBands(int64_t weight_bytes) {
     while (band_rows_ > 1 && !fits(band_rows_)) --band_rows_;
     const int64_t bands = (chunk_rows_ + band_rows_ - 1) / band_rows_;
     band_rows_ = (chunk_rows_ + bands - 1) / bands;
+    // The depthwise kernel takes two rows at a time.
+    if (band_rows_ % 2 == 1 && band_rows_ < chunk_rows_)
+      band_rows_ += band_rows_ == 1 || fits(band_rows_ + 1) ? 1 : -1;
   }
   ring_rows_ = RowsRead(w, band_rows_);
   band_stride_ = ScratchPixelStride(middle_channels());
 }
 
+// Of a group's rows in scratch.
+int64_t DepthwiseBands::GroupFloats() const { return ring_rows_ * window().in[2] * pixel_stride_; }
+
 size_t DepthwiseBands::ScratchBytes() const {
   size_t bytes = 0;
   if (first_.index() != 0) {
     const int64_t groups = one_band() ? 1 : static_cast<int64_t>(groups_.size());
-    bytes += AlignUp(static_cast<size_t>(groups * ring_rows_ * row_pixels_ * kDepthwiseGroup) *
-                     sizeof(float));
+    bytes += AlignUp(static_cast<size_t>(groups * GroupFloats()) * sizeof(float));
   } else {
     bytes += AlignUp(middle_.ring_floats() * sizeof(float));
   }
@@ -171,9 +171,8 @@ DepthwiseBands::Scratch DepthwiseBands::ScratchOf(void* workspace, int worker) c
   Scratch s;
   if (first_.index() != 0) {
     const int64_t groups = one_band() ? 1 : static_cast<int64_t>(groups_.size());
-    s.rows = reinterpret_cast<float*>(
-        take(static_cast<size_t>(groups * ring_rows_ * row_pixels_ * kDepthwiseGroup) * 4));
-  } else {
+    s.rows = reinterpret_cast<float*>(take(static_cast<size_t>(groups * GroupFloats()) * 4));
+  } else if (middle_.ring_floats() > 0) {
     s.ring = reinterpret_cast<float*>(take(middle_.ring_floats() * 4));
   }
   if (last_ && !by_groups_)
@@ -184,63 +183,41 @@ DepthwiseBands::Scratch DepthwiseBands::ScratchOf(void* workspace, int worker) c
 }
 
 MapRows DepthwiseBands::RowsOf(const Scratch& scratch, size_t group) const {
-  const int64_t row = row_pixels_ * kDepthwiseGroup;
   const int64_t slot = one_band() ? 0 : static_cast<int64_t>(group);
-  return {scratch.rows + slot * ring_rows_ * row, ring_rows_, row, kDepthwiseGroup};
-}
-
-// The columns outside the map are zeros; so is what lies behind the last channel of a group that
-// ends within a vector, for that vector is read.
-void DepthwiseBands::ClearEdges(const Scratch& scratch) const {
-  if (!scratch.rows) return;
-  const Window& w = window();
-  const int64_t row = row_pixels_ * kDepthwiseGroup;
-  const int64_t rows = (one_band() ? 1 : static_cast<int64_t>(groups_.size())) * ring_rows_;
-  if (ragged_) {
-    std::fill_n(scratch.rows, rows * row, 0.f);
-    return;
-  }
-  const int64_t left = w.pad[2] * kDepthwiseGroup, right = left + w.in[2] * kDepthwiseGroup;
-  for (int64_t y = 0; y < rows; ++y) {
-    std::fill_n(scratch.rows + y * row, left, 0.f);
-    std::fill(scratch.rows + y * row + right, scratch.rows + (y + 1) * row, 0.f);
-  }
+  return {scratch.rows + slot * GroupFloats(), ring_rows_, window().in[2] * pixel_stride_,
+          pixel_stride_};
 }
 
 void DepthwiseBands::RunGroup(const Image& image, size_t index, Range fresh, Range rows, float* out,
                               int64_t out_stride, int64_t first_row, const Scratch& scratch) const {
   const Window& w = window();
   const Group& group = groups_[index];
-  MapRows ready, inside;
-  if (scratch.rows) {
-    ready = inside = RowsOf(scratch, index);
-    inside.data += w.pad[2] * kDepthwiseGroup;
-  }
+  const MapRows inside = RowsOf(scratch, index);
   if (const auto* gemm = std::get_if<ConvGemm>(&first_)) {
     GemmCall call = gemm->call();
-    call.a_stride = image.in_stride, call.c_stride = kDepthwiseGroup;
+    call.a_stride = image.in_stride, call.c_stride = pixel_stride_;
     call.panels = panels_.data();
     call.bias += group.column;
-    // A row is a product of its own, for its pixels follow each other on both sides.
-    for (int64_t y = fresh.begin; y < fresh.end; ++y) {
+    // Rows follow each other as far as the scratch goes.
+    for (int64_t y = fresh.begin, end; y < fresh.end; y = end) {
+      end = std::min(fresh.end, (y / ring_rows_ + 1) * ring_rows_);
       call.a = image.in + y * w.in[2] * image.in_stride;
       call.c = inside.row(y);
-      gemm->kernels().run(call, 0, w.in[2], static_cast<int>(group.panel_begin),
+      gemm->kernels().run(call, 0, (end - y) * w.in[2], static_cast<int>(group.panel_begin),
                           static_cast<int>(group.panel_end));
     }
   } else if (const auto* planar = std::get_if<ConvPlanar>(&first_)) {
     planar->RunRows(image.in, fresh, inside, nullptr, 0, scratch.planar);
   }
   DepthwiseCall call = middle_.call();
-  call.channels = group.column + group.columns;
   if (scratch.rows) {
-    call.rows = &ready;
+    call.rows = &inside, call.first_channel = group.column;
   } else {
-    call.in = image.in, call.in_stride = image.in_stride;
+    call.in = image.in, call.in_stride = image.in_stride, call.ring = scratch.ring;
   }
   call.out = out, call.out_stride = out_stride, call.first_row = first_row;
   if (!last_) call.residual = image.residual, call.residual_stride = image.residual_stride;
-  middle_.RunRows(call, rows, group.column, scratch.ring);
+  middle_.RunRows(call, rows, group.column, group.columns);
 }
 
 void DepthwiseBands::RunChunk(const Image& image, Range chunk, const Scratch& scratch) const {
@@ -284,7 +261,6 @@ void DepthwiseBands::RunGroups(const ConvArgs& args, const Parallel& parallel) c
     auto* band = reinterpret_cast<float*>(shared);
     parallel.For(static_cast<int64_t>(groups_.size()), [&](int64_t group, int worker) {
       const Scratch scratch = ScratchOf(args.workspace, worker);
-      ClearEdges(scratch);
       RunGroup(image, static_cast<size_t>(group), fresh, all, last_ ? band : image.out,
                last_ ? band_stride_ : image.out_stride, 0, scratch);
     });
@@ -316,7 +292,6 @@ void DepthwiseBands::Run(const ConvArgs& args, const Parallel& parallel) const {
   parallel.For(depthwise_.batch * chunks(), [&](int64_t task, int worker) {
     const int64_t begin = task % chunks() * chunk_rows_;
     const Scratch scratch = ScratchOf(args.workspace, worker);
-    ClearEdges(scratch);
     RunChunk(ImageOf(args, task / chunks()), {begin, std::min(begin + chunk_rows_, rows)}, scratch);
   });
 }

@@ -5,6 +5,22 @@
 
 namespace sula::cpu {
 
+// Blocks whose patches and results take 3/8 of L2; the last task of each thread is a quarter of its
+// work at most.
+int64_t PatchesBlockRows(const ConvSpec& spec, const Machine& machine) {
+  const GemmKernels& kernels = GemmFor(machine.target);
+  const int64_t depth = spec.in_channels * spec.window.taps();
+  const std::vector<Panel> panels =
+      SplitColumns({spec.out_channels, 1, depth, 1}, kernels.lanes, kernels.registers);
+  const int64_t tile = kernels.tile_rows[panels.front().vectors];
+  const int64_t rows = spec.batch * spec.window.out_pixels();
+  const int64_t bytes = (depth + spec.out_channels) * static_cast<int64_t>(sizeof(float));
+  const int64_t cached = static_cast<int64_t>(machine.l2_bytes) * 3 / 8 / bytes;
+  const int64_t most = machine.threads == 1 ? rows : (rows - 1) / (4 * machine.threads) + 1;
+  const int64_t height = std::clamp<int64_t>(std::min(cached, most), 1, rows);
+  return std::min(rows, (height + tile - 1) / tile * tile);
+}
+
 Result<ConvPatches> ConvPatches::Make(const ConvSpec& spec, const float* weights, const float* bias,
                                       const Machine& machine) {
   const GemmKernels& kernels = GemmFor(machine.target);
@@ -15,15 +31,7 @@ Result<ConvPatches> ConvPatches::Make(const ConvSpec& spec, const float* weights
                            {kernels.lanes, kernels.registers}, machine);
   if (!r.weights_.data.data() || !r.weights_.bias.data())
     return ResourceExhausted("no memory for the packed weights of a convolution");
-  // Blocks whose patches and results take 3/8 of L2; the last task of each thread is a quarter of
-  // its work at most.
-  const int64_t tile = kernels.tile_rows[r.weights_.panels.front().vectors];
-  const int64_t rows = spec.batch * spec.window.out_pixels();
-  const int64_t bytes = (r.depth_ + spec.out_channels) * static_cast<int64_t>(sizeof(float));
-  const int64_t cached = static_cast<int64_t>(machine.l2_bytes) * 3 / 8 / bytes;
-  const int64_t most = machine.threads == 1 ? rows : (rows - 1) / (4 * machine.threads) + 1;
-  const int64_t height = std::clamp<int64_t>(std::min(cached, most), 1, rows);
-  r.block_rows_ = std::min(rows, (height + tile - 1) / tile * tile);
+  r.block_rows_ = PatchesBlockRows(spec, machine);
   return r;
 }
 

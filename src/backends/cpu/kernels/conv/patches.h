@@ -5,6 +5,9 @@
 
 namespace sula::cpu {
 
+// Windows of a task of ConvPatches.
+int64_t PatchesBlockRows(const ConvSpec& spec, const Machine& machine);
+
 // Convolution of planar (row-major NCHW) maps into channel-last ones by windows that meet without
 // overlap or gap, as the patch embedding of a vision transformer: a block of windows is copied into
 // rows, which are multiplied with the weights. Stride = kernel, no dilation, padding or groups.

@@ -22,10 +22,9 @@ ConvGemmPlan PlanConvGemm(const ConvSpec& spec, const Machine& machine);
 // Output rows of a task of ConvPlanar.
 int64_t PlanarBandRows(const ConvSpec& spec, int threads);
 
-// The blocks of a depthwise convolution: rows over batch, depth and height, and columns of each;
-// every block has kDepthwiseGroup channels at most.
+// The blocks of a depthwise convolution: rows over batch, depth and height, columns and channels.
 struct DepthwiseBlocks {
-  int64_t rows = 0, columns = 0;
+  int64_t rows = 0, columns = 0, channels = 0;
   int64_t count = 0;
 };
 DepthwiseBlocks CutDepthwise(const ConvSpec& spec, int threads);

@@ -7,6 +7,11 @@
 #include "backends/cpu/kernels/depthwise/depthwise_targets.h"
 
 namespace sula::cpu {
+namespace {
+
+constexpr int64_t kRingChannels = 256;
+
+}  // namespace
 
 const DepthwiseKernels& DepthwiseFor(Target target) {
   static constexpr Variants<DepthwiseKernels> kVariants = {
@@ -22,24 +27,35 @@ const DepthwiseKernels& DepthwiseFor(Target target) {
 
 DepthwiseBlocks CutDepthwise(const ConvSpec& spec, int threads) {
   const Window& w = spec.window;
-  const int64_t groups = (spec.out_channels + kDepthwiseGroup - 1) / kDepthwiseGroup;
   DepthwiseBlocks r;
-  // The ring takes at most 3/4 of an L1 of 32 KiB; wider maps are cut into strips of columns.
-  constexpr int64_t kRingBytes = 24 << 10;
-  const int64_t pixels = kRingBytes / (4 * kDepthwiseGroup * DepthwiseRingRows(w));
-  const int64_t widest = std::max<int64_t>(8, (pixels - w.kernel[2]) / w.stride[2] + 1);
+  // Output rows share input rows, which should be in L2 (a quarter of 512 KiB) when they do: the
+  // widest maps are cut into strips of columns.
+  constexpr int64_t kRowsBytes = 128 << 10;
+  r.channels = kDepthwiseGroup;
+  const int64_t pixels = kRowsBytes / (DepthwiseRingRows(w) * r.channels * int64_t{sizeof(float)});
+  const int64_t widest = std::max<int64_t>(8, pixels / w.stride[2]);
   const int64_t strips = (w.out[2] + widest - 1) / widest;
   r.columns = (w.out[2] + strips - 1) / strips;
-  // One thread fills each row once. Several threads: four blocks each, by rows if groups and
-  // strips are too few; every cut reads the rows that windows share twice.
+  const int64_t groups = (spec.out_channels + r.channels - 1) / r.channels;
+  // Several threads: four blocks each, by rows if groups and strips are too few.
   const int64_t rows = spec.batch * w.out[0] * w.out[1];
   r.rows = rows;
   if (threads > 1) {
     const int64_t pieces = (4 * threads + groups * strips - 1) / (groups * strips);
     r.rows = std::max<int64_t>(1, (r.rows + pieces - 1) / pieces);
+    r.rows += r.rows % 2;  // the kernels take two at a time
   }
-  r.count = groups * ((w.out[2] + r.columns - 1) / r.columns) * ((rows + r.rows - 1) / r.rows);
+  r.count = groups * strips * ((rows + r.rows - 1) / r.rows);
   return r;
+}
+
+// Pixels whose stride is a multiple of 1 KiB lie in so few sets of L1 that the rows of a window
+// push each other out: copied, they are read from L2 once, not three times.
+size_t DepthwiseRingFloats(const ConvSpec& spec) {
+  const Window& w = spec.window;
+  const bool copies = DepthwiseIsFast(w) && spec.in_channels % kRingChannels == 0 &&
+                      CutDepthwise(spec, 1).columns == w.out[2];
+  return copies ? static_cast<size_t>(DepthwiseRingRows(w) * w.in[2] * kDepthwiseRowStride) : 0;
 }
 
 Result<Depthwise> Depthwise::Make(const ConvSpec& spec, const float* weights, const float* bias,
@@ -62,35 +78,26 @@ Result<Depthwise> Depthwise::Make(const ConvSpec& spec, const float* weights, co
     return ResourceExhausted("no memory for the packed weights of a depthwise convolution");
 
   const DepthwiseBlocks blocks = CutDepthwise(spec, machine.threads);
-  r.rows_ = blocks.rows, r.columns_ = blocks.columns;
+  r.rows_ = blocks.rows, r.columns_ = blocks.columns, r.channels_ = blocks.channels;
   return r;
-}
-
-size_t Depthwise::ring_floats() const {
-  const Window& w = spec_.window;
-  if (!DepthwiseUsesRing(w)) return 0;
-  const int64_t columns = (columns_ - 1) * w.stride[2] + w.kernel[2];
-  return static_cast<size_t>(DepthwiseRingRows(w) * columns * kDepthwiseGroup);
-}
-
-size_t Depthwise::workspace_bytes() const {
-  return ring_floats() * sizeof(float) * static_cast<size_t>(machine_.threads);
 }
 
 DepthwiseCall Depthwise::call() const {
   DepthwiseCall call;
   call.window = &spec_.window;
-  call.channels = spec_.out_channels;
   call.weights = weights_.as<float>(), call.bias = bias_.as<float>();
   call.epilogue = spec_.epilogue;
   return call;
 }
 
-void Depthwise::RunRows(const DepthwiseCall& call, Range rows, int64_t channel, float* ring) const {
-  const int64_t width = spec_.window.out[2];
-  for (int64_t x = 0; x < width; x += columns_)
-    DepthwiseFor(machine_.target)
-        .run(call, {rows.begin, rows.end, x, std::min(x + columns_, width), channel}, ring);
+void Depthwise::RunRows(const DepthwiseCall& call, Range rows, int64_t channel,
+                        int64_t channels) const {
+  const int64_t width = spec_.window.out[2], end = channel + channels;
+  for (int64_t c = channel; c < end; c += channels_)
+    for (int64_t x = 0; x < width; x += columns_)
+      DepthwiseFor(machine_.target)
+          .run(call, {rows.begin, rows.end, x, std::min(x + columns_, width), c,
+                      std::min(channels_, end - c)});
 }
 
 void Depthwise::Run(const ConvArgs& args, const Parallel& parallel) const {
@@ -101,18 +108,21 @@ void Depthwise::Run(const ConvArgs& args, const Parallel& parallel) const {
   call.out = args.out, call.out_stride = args.out_stride;
   call.residual = args.residual, call.residual_stride = args.residual_stride;
   const int64_t rows = spec_.batch * w.out[0] * w.out[1];
-  const int64_t groups = (spec_.out_channels + kDepthwiseGroup - 1) / kDepthwiseGroup;
+  const int64_t groups = (spec_.out_channels + channels_ - 1) / channels_;
   const int64_t strips = (w.out[2] + columns_ - 1) / columns_;
   const int64_t pieces = (rows + rows_ - 1) / rows_;
+  const size_t ring = args.in_stride % kRingChannels == 0 ? ring_floats() : 0;
   parallel.For(pieces * strips * groups, [&](int64_t task, int worker) {
     const int64_t strip = task / groups % strips, piece = task / (groups * strips);
     DepthwiseBlock block;
     block.row_begin = piece * rows_, block.row_end = std::min(block.row_begin + rows_, rows);
     block.column_begin = strip * columns_;
     block.column_end = std::min(block.column_begin + columns_, w.out[2]);
-    block.channel = task % groups * kDepthwiseGroup;
-    kernels.run(call, block,
-                static_cast<float*>(args.workspace) + static_cast<size_t>(worker) * ring_floats());
+    block.channel = task % groups * channels_;
+    block.channels = std::min(channels_, spec_.out_channels - block.channel);
+    DepthwiseCall mine = call;
+    if (ring) mine.ring = static_cast<float*>(args.workspace) + static_cast<size_t>(worker) * ring;
+    kernels.run(mine, block);
   });
 }
 
