@@ -81,6 +81,22 @@ TEST(StridedCopy, LargeTransposeAndCopyAreShared) {
   EXPECT_EQ(src, dst);
 }
 
+TEST(StridedCopy, TransposesIntoEveryOtherElement) {
+  const int64_t rows = 70, cols = 37, gap = 2;
+  std::vector<uint32_t> src(rows * cols), dst(rows * cols * gap, 7);
+  std::iota(src.begin(), src.end(), 100);
+  CopyRegion t;
+  t.AddAxis(rows, {cols * gap, 1});
+  t.AddAxis(cols, {gap, rows});
+  RunCopy(Simplify(t), src.data(), dst.data(), 4, Parallel(2));
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < cols; ++j) {
+      ASSERT_EQ(dst[(i * cols + j) * gap], src[i + j * rows]);
+      ASSERT_EQ(dst[(i * cols + j) * gap + 1], 7u);
+    }
+  }
+}
+
 TEST(StridedCopy, EmptyBox) {
   CopyRegion r;
   r.AddAxis(0, {1, 1});

@@ -12,6 +12,8 @@ constexpr int64_t kTaskBytes = 64 << 10;
 // Edge of the square blocks in which a transposition goes: 16 rows of 64 bytes fill 16 lines of
 // each side, well inside L1 even where the stride is a power of two (8-way sets).
 constexpr int64_t kBlock = 16;
+// Elements from one that is written to the next, among which a cache line has some still.
+constexpr int64_t kNearlyDense = 4;
 
 // Vectors of 16 bytes, which every processor of interest has: the compiler's own, so that there is
 // one source for all of them.
@@ -106,6 +108,21 @@ void Interleave(const T* src, int64_t sj, T* dst, int64_t di, int64_t rows) {
     for (int j = 0; j < kCols; ++j) dst[i * di + j] = src[i + j * sj];
 }
 
+// dst[i * di + j * dj] = src[i + j * sj], i < rows, j < cols: by blocks, for each cache line of
+// either side to be used while it is there.
+template <class T>
+void TransposeScattered(const T* src, int64_t sj, T* dst, int64_t di, int64_t dj, int64_t rows,
+                        int64_t cols) {
+  for (int64_t i0 = 0; i0 < rows; i0 += kBlock) {
+    const int64_t i1 = std::min(rows, i0 + kBlock);
+    for (int64_t j0 = 0; j0 < cols; j0 += kBlock) {
+      const int64_t j1 = std::min(cols, j0 + kBlock);
+      for (int64_t i = i0; i < i1; ++i)
+        for (int64_t j = j0; j < j1; ++j) dst[i * di + j * dj] = src[i + j * sj];
+    }
+  }
+}
+
 // dst[i * di + j] = src[i + j * sj], i < rows, j < cols.
 template <class T>
 void TransposeBlocks(const T* src, int64_t sj, T* dst, int64_t di, int64_t rows, int64_t cols) {
@@ -131,11 +148,11 @@ void TransposeBlocks(const T* src, int64_t sj, T* dst, int64_t di, int64_t rows,
   }
 }
 
-// The axis before the last one whose source stride is 1, if the last axis is written densely but
-// read with a stride: the pair is a transposition. -1: none.
+// The axis before the last one whose source stride is 1, if the last axis is written densely, or
+// nearly so, but read with a stride: the pair is a transposition. -1: none.
 int TransposedAxis(const CopyRegion& r) {
   const int last = r.rank - 1;
-  if (r.rank < 2 || r.strides[last][0] != 1 || r.strides[last][1] <= 1) return -1;
+  if (r.rank < 2 || r.strides[last][0] > kNearlyDense || r.strides[last][1] <= 1) return -1;
   for (int i = last - 1; i >= 0; --i)
     if (r.strides[i][1] == 1) return i;
   return -1;
@@ -159,9 +176,11 @@ void Run(CopyRegion r, const T* src, T* dst, const Parallel& parallel) {
     ForPieces(r, tasks, task, [&](const CopyRegion::Strides& at, int64_t n) {
       if (inner == 1) {
         CopyRow(src + at[1], step[1], dst + at[0], step[0], n);
+      } else if (const auto& last = r.strides[r.rank - 1]; last[0] == 1) {
+        TransposeBlocks(src + at[1], last[1], dst + at[0], step[0], n, r.dims[r.rank - 1]);
       } else {
-        TransposeBlocks(src + at[1], r.strides[r.rank - 1][1], dst + at[0], step[0], n,
-                        r.dims[r.rank - 1]);
+        TransposeScattered(src + at[1], last[1], dst + at[0], step[0], last[0], n,
+                           r.dims[r.rank - 1]);
       }
     });
   });
