@@ -3,6 +3,7 @@
 
 #include "backends/cpu/kernels/conv/conv.h"
 #include "backends/cpu/kernels/conv/plan.h"
+#include "backends/cpu/kernels/copy/vector16.h"
 
 namespace sula::cpu {
 
@@ -65,8 +66,8 @@ void ConvPlanar::CopyStrips(const float* image, int64_t row_begin, int64_t rows,
         const float* column = from + i0 * phases + first;
         if (phases == 1) {
           std::memcpy(to + i0, column, static_cast<size_t>(i1 - i0) * sizeof(float));
-        } else if (phases == 2) {  // a constant stride lets the compiler use shuffles
-          for (int64_t i = 0; i < i1 - i0; ++i) to[i0 + i] = column[2 * i];
+        } else if (phases == 2) {
+          vector16::CopyEvens(column, to + i0, i1 - i0);
         } else {
           for (int64_t i = 0; i < i1 - i0; ++i) to[i0 + i] = column[phases * i];
         }

@@ -4,8 +4,13 @@
 #include <cstring>
 #include <utility>
 
+#include "backends/cpu/kernels/copy/vector16.h"
+
 namespace sula::cpu {
 namespace {
+
+using vector16::CopyEvens, vector16::kLanes, vector16::Load, vector16::Store, vector16::Vector,
+    vector16::Zip;
 
 // Bytes worth a task of their own: some microseconds of copying, ten times a thread's wake-up.
 constexpr int64_t kTaskBytes = 64 << 10;
@@ -15,46 +20,6 @@ constexpr int64_t kBlock = 16;
 // Elements from one that is written to the next, among which a cache line has some still.
 constexpr int64_t kNearlyDense = 4;
 
-// Vectors of 16 bytes, which every processor of interest has: the compiler's own, so that there is
-// one source for all of them.
-template <class T>
-struct VectorOf {
-  typedef T Type __attribute__((vector_size(16)));
-};
-template <class T>
-using Vector = typename VectorOf<T>::Type;
-template <class T>
-inline constexpr int kLanes = 16 / static_cast<int>(sizeof(T));
-
-template <class T>
-Vector<T> Load(const T* p) {
-  Vector<T> v;
-  std::memcpy(&v, p, sizeof(v));
-  return v;
-}
-template <class T>
-void Store(T* p, Vector<T> v) {
-  std::memcpy(p, &v, sizeof(v));
-}
-
-// low, high = a0 b0 a1 b1 ...
-template <class T, size_t... kI>
-void Zip(Vector<T> a, Vector<T> b, Vector<T>& low, Vector<T>& high, std::index_sequence<kI...>) {
-  constexpr int n = kLanes<T>;
-  low = __builtin_shufflevector(a, b, (kI / 2 + kI % 2 * n)...);
-  high = __builtin_shufflevector(a, b, (n / 2 + kI / 2 + kI % 2 * n)...);
-}
-template <class T>
-void Zip(Vector<T> a, Vector<T> b, Vector<T>& low, Vector<T>& high) {
-  Zip<T>(a, b, low, high, std::make_index_sequence<kLanes<T>>());
-}
-
-// a0 a2 ... b0 b2 ...
-template <class T, size_t... kI>
-Vector<T> Evens(Vector<T> a, Vector<T> b, std::index_sequence<kI...>) {
-  return __builtin_shufflevector(a, b, (2 * kI)...);
-}
-
 template <class T>
 void CopyRow(const T* src, int64_t src_stride, T* dst, int64_t dst_stride, int64_t n) {
   if (dst_stride == 1 && src_stride == 1) {
@@ -62,14 +27,8 @@ void CopyRow(const T* src, int64_t src_stride, T* dst, int64_t dst_stride, int64
   } else if (dst_stride == 1 && src_stride == 0) {
     std::fill_n(dst, n, *src);
   } else {
-    int64_t i = 0;
-    if (dst_stride == 1 && src_stride == 2) {
-      constexpr int kN = kLanes<T>;  // the last load must end before the element after the last
-      for (; i + kN < n; i += kN)
-        Store(dst + i,
-              Evens<T>(Load(src + 2 * i), Load(src + 2 * i + kN), std::make_index_sequence<kN>()));
-    }
-    for (; i < n; ++i) dst[i * dst_stride] = src[i * src_stride];
+    if (dst_stride == 1 && src_stride == 2) return CopyEvens(src, dst, n);
+    for (int64_t i = 0; i < n; ++i) dst[i * dst_stride] = src[i * src_stride];
   }
 }
 
