@@ -33,9 +33,8 @@ std::vector<NodeId> Scheduler::PathFrom(NodeId id) const {
 const Scheduler::Foreseen& Scheduler::Foresee(NodeId id, Layout layout) {
   const auto [known, fresh] = foreseen_.try_emplace({id, layout});
   if (fresh) {
-    std::vector<CandidateReport> unused;
     assumed_ = {graph_.node(id).inputs[0], layout};
-    known->second = {BestKernel(id, unused), ChainsFrom(PathFrom(id), unused)};
+    known->second = {BestKernel(id, nullptr), ChainsFrom(PathFrom(id), nullptr)};
     assumed_.reset();
   }
   return known->second;
@@ -62,14 +61,37 @@ double Scheduler::CostAlong(std::span<const NodeId> path, Layout layout, KnownCo
   return cost->second = best;
 }
 
-std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
-                                                std::vector<CandidateReport>& reports) {
+const ChainOption& Scheduler::ChainOptionOf(std::span<const NodeId> path, Backend& backend,
+                                            const ChainEntry& entry) {
+  // Who follows whom is the same whenever it is asked.
+  std::vector<ChainOption>& known = OptionsOf(path[0]).chains;
+  const auto found = std::find_if(known.begin(), known.end(),
+                                  [&](const ChainOption& c) { return c.entry == &entry; });
+  if (found != known.end()) return *found;
   std::vector<Ports> ports;
   std::vector<KernelRequest> requests;
+  path = path.first(entry.ops.size());
   for (NodeId id : path) ports.push_back(PortsOf(graph_, id));
   for (size_t i = 0; i < path.size(); ++i)
     requests.push_back(ports[i].Request(graph_.node(path[i]), options_));
+  const ChainRequest request{requests};
+  ChainOption option{.backend = &backend, .entry = &entry, .whole = Joined(ports)};
+  const bool too_large = options_.refused.contains({path[0], &entry});
+  const Verdict verdict = option.whole.HasEmptyInput() ? Verdict::No("an input has no elements")
+                          : too_large ? Verdict::No("its memory does not fit into max_bytes")
+                                      : entry.accept(request);
+  if (verdict) {
+    option.needs = NeedsOf(entry, option.whole, request);
+    option.estimate = entry.estimate(request);
+    option.measured = MeasuredSeconds(request.nodes, &entry);
+  } else {
+    option.refused = verdict.reason();
+  }
+  return known.emplace_back(std::move(option));
+}
 
+std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
+                                                std::vector<CandidateReport>* reports) {
   std::vector<KernelChoice> choices;
   for (Backend* backend : backends_) {
     for (const ChainEntry& entry : backend->Chains()) {
@@ -78,32 +100,26 @@ std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
           !std::equal(entry.ops.begin(), entry.ops.end(), path.begin(),
                       [&](const OpDef* op, NodeId id) { return graph_.node(id).op == op; }))
         continue;
-      CandidateReport report{.backend = std::string(backend->name()),
-                             .kernel = std::string(entry.name),
-                             .nodes = static_cast<int>(n)};
-      const ChainRequest request{std::span(requests).first(n)};
-      const Ports whole = Joined(std::span(ports).first(n));
-      const bool too_large = options_.refused.contains({path[0], &entry});
-      const Verdict verdict = whole.HasEmptyInput() ? Verdict::No("an input has no elements")
-                              : too_large ? Verdict::No("its memory does not fit into max_bytes")
-                                          : entry.accept(request);
-      if (verdict) {
-        PortNeeds needs(whole);
-        entry.layouts(request, needs.inputs, needs.outputs);
+      const ChainOption& option = ChainOptionOf(path, *backend, entry);
+      CandidateReport report;
+      if (option.needs) {
         KernelChoice choice{.backend = backend, .scheme = &entry, .nodes = static_cast<int>(n)};
-        choice.estimate = entry.estimate(request);
-        choice.measured = MeasuredSeconds(request.nodes, choice.scheme);
+        choice.estimate = option.estimate;
+        choice.measured = option.measured;
         choice.kernel =
             choice.measured > 0 ? choice.measured : choice.estimate * OptionsOf(path[0]).scale;
-        SetLayouts(whole, needs, choice);
+        SetLayouts(option.whole, *option.needs, choice);
         report.seconds = choice.total();
-        report.kernel_seconds = choice.estimate;
-        report.measured_seconds = choice.measured;
         choices.push_back(std::move(choice));
-      } else {
-        report.refused = verdict.reason();
       }
-      reports.push_back(std::move(report));
+      if (!reports) continue;
+      report.backend = backend->name();
+      report.kernel = entry.name;
+      report.nodes = static_cast<int>(n);
+      report.kernel_seconds = option.estimate;
+      report.measured_seconds = option.measured;
+      report.refused = option.refused;
+      reports->push_back(std::move(report));
     }
   }
   return choices;
@@ -112,7 +128,7 @@ std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
 KernelChoice Scheduler::BestOf(std::span<const NodeId> path, KernelChoice apart,
                                std::vector<CandidateReport>& reports) {
   const size_t first = reports.size();
-  std::vector<KernelChoice> chains = ChainsFrom(path, reports);
+  std::vector<KernelChoice> chains = ChainsFrom(path, &reports);
   // What the nodes of each chain cost apart.
   for (size_t i = first; i < reports.size(); ++i) {
     double sum = apart.seconds;

@@ -68,7 +68,7 @@ Result<KernelChoice> Scheduler::Follow(std::span<const NodeId> path, const NodeS
     for (const KernelEntry& entry : backend->Kernels(*graph_.node(path[0]).op))
       schemes.push_back({backend, entry.name, &entry, 1});
   if (options_.chains && path.size() > 1) {
-    ChainsFrom(path, candidates);
+    ChainsFrom(path, &candidates);
     for (Backend* backend : backends_)
       for (const ChainEntry& entry : backend->Chains())
         schemes.push_back({backend, entry.name, &entry, entry.ops.size()});

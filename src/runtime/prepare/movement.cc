@@ -298,6 +298,7 @@ FormUse Scheduler::Build(ValueId v, Layout layout, const Assembly& assembly) {
   }
   if (step.regions.empty()) return built;
   s_.seconds += step.report.seconds;
+  s_.avoidable += step.report.seconds;
   step.outputs = {built};
   step.report.detail = step.regions.size() == 1 ? "1 box" : StrCat(step.regions.size(), " boxes");
   s_.steps.push_back(std::move(step));

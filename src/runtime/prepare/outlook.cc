@@ -115,6 +115,30 @@ double Scheduler::OtherInputCost(ValueId v, Layout layout) {
   return known == 0 || (known & Bit(layout)) != 0 ? 0 : ConversionCost(v, layout);
 }
 
+std::vector<uint8_t> Scheduler::Heeded(const std::vector<uint8_t>& laid) {
+  if (!joined_) {
+    joined_.emplace();
+    const auto joins = [&](const Node& node, ValueId v) {
+      return v != kNoValue && !graph_.Constant(v) && IsStatic(v) && DimsOf(v).size() >= 2 &&
+             ConversionCost(v, Layout::kRowMajor) > 0 && !MovementCost(node, v, Layout::kRowMajor);
+    };
+    for (NodeId id : order_) {
+      const Node& node = graph_.node(id);
+      std::set<ValueId> values;
+      for (ValueId v : node.inputs)
+        if (joins(node, v)) values.insert(v);
+      if (values.size() > 1) joined_->insert(values.begin(), values.end());
+    }
+  }
+  std::vector<uint8_t> heeded;
+  constexpr uint8_t kBoth = Bit(Layout::kRowMajor) | Bit(Layout::kChannelLast);
+  for (ValueId v : *joined_) {
+    const uint8_t known = laid.empty() ? 0 : laid[static_cast<size_t>(v)] & kBoth;
+    heeded.push_back(known == kBoth ? 0 : known);
+  }
+  return heeded;
+}
+
 void Scheduler::LookAhead() {
   outlook_.assign(static_cast<size_t>(graph_.value_slots()), {});
   // Readers come after what they read.

@@ -90,7 +90,9 @@ class Schedule {
   std::vector<Storage> storages;
   std::vector<Form> forms;
   std::vector<Step> steps;
-  double seconds = 0;  // that a run takes by what is known of kernels and copies
+  double seconds = 0;    // that a run takes by what is known of kernels and copies
+  double avoidable = 0;  // of them, what other layouts could save at most: copies, and what kernels
+                         // take longer than the fastest for their node
 
   int AddStorage(Place place, int index = 0, Layout layout = Layout::kRowMajor);
   // A form that fills a storage of its own, without gaps.

@@ -40,6 +40,15 @@ struct KernelOption {
   double estimate = 0, measured = 0, kernel = 0;  // as in KernelChoice
   size_t report = 0;                              // its place in NodeOptions::reports
 };
+// What a backend says of a chain that begins at a node.
+struct ChainOption {
+  Backend* backend = nullptr;
+  const ChainEntry* entry = nullptr;
+  Ports whole;
+  std::optional<PortNeeds> needs;  // nothing: it refuses, for this reason
+  std::string refused;
+  double estimate = 0, measured = 0;
+};
 struct NodeOptions {
   Ports ports;
   // What estimates are multiplied with where other kernels of the node were measured: as much as
@@ -47,6 +56,7 @@ struct NodeOptions {
   double scale = 1;
   std::vector<KernelOption> accepted;
   std::vector<CandidateReport> reports;  // refusals included; without seconds
+  std::vector<ChainOption> chains;       // those that were asked for so far
 };
 
 // By node: those that a walk has asked for already.
@@ -58,8 +68,9 @@ class Scheduler {
   Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> backends,
             const SchemeOptions& options, KnownOptions& known, std::vector<uint8_t> laid);
   Result<Schedule> Run();
-  // Seconds of the schedule's nodes if each had the fastest kernel and nothing were copied.
-  double LeastSeconds(const Schedule& schedule);
+  // The part of `laid` that a walk looks at: equal parts make equal walks. By value that meets
+  // another one at a node, 0 where both layouts are as good.
+  std::vector<uint8_t> Heeded(const std::vector<uint8_t>& laid);
 
  private:
   // ---- forms of values
@@ -90,8 +101,9 @@ class Scheduler {
   // ---- nodes
   Status Visit(NodeId id);
   Status AddDynamic(NodeId id);
-  const NodeOptions& OptionsOf(NodeId id);
-  KernelChoice BestKernel(NodeId id, std::vector<CandidateReport>& reports);
+  NodeOptions& OptionsOf(NodeId id);
+  // reports: null, or where one of each candidate is added.
+  KernelChoice BestKernel(NodeId id, std::vector<CandidateReport>* reports);
   // Fills in the layouts that cost least, and seconds and outlook; estimate and measured are there.
   void SetLayouts(const Ports& ports, const PortNeeds& needs, KernelChoice& choice);
   void AddKernel(Step step, const KernelChoice& choice);
@@ -132,9 +144,12 @@ class Scheduler {
   // that begin there, each together with the cheapest way to run the rest of the path.
   KernelChoice BestOf(std::span<const NodeId> path, KernelChoice apart,
                       std::vector<CandidateReport>& reports);
-  // Chains that take the first nodes of the path.
+  // Chains that take the first nodes of the path. reports: as of BestKernel.
   std::vector<KernelChoice> ChainsFrom(std::span<const NodeId> path,
-                                       std::vector<CandidateReport>& reports);
+                                       std::vector<CandidateReport>* reports);
+  // What the backend says of this chain of the first nodes of the path.
+  const ChainOption& ChainOptionOf(std::span<const NodeId> path, Backend& backend,
+                                   const ChainEntry& entry);
   // Nodes whose input 0 has no form yet, but will lie in `layout`: the best kernel, and the chains
   // that begin there.
   struct Foreseen {
@@ -218,8 +233,9 @@ class Scheduler {
   std::set<int> promised_;  // roots that a copy will probably be forwarded of
 
   KnownOptions& node_options_;
-  std::vector<uint8_t> laid_;          // by value: layouts (bits) it had in the walk before
-  std::vector<ValueOutlook> outlook_;  // by value; empty: nothing is foreseen
+  std::vector<uint8_t> laid_;                // by value: layouts (bits) it had in the walk before
+  std::optional<std::set<ValueId>> joined_;  // what OtherInputCost is asked about, once it matters
+  std::vector<ValueOutlook> outlook_;        // by value; empty: nothing is foreseen
   std::set<std::pair<ValueId, Layout>> expected_;  // copies that will be made anyway
 
   std::set<NodeId> chained_;                           // nodes that a step before has computed

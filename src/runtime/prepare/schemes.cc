@@ -164,7 +164,10 @@ void Scheduler::AddCopy(ValueId v, FormUse from, FormUse to) {
   step.report.backend = Copier().name();
   step.report.kernel = "copy";
   step.report.seconds = CopyCost(s_.Desc(from), s_.Desc(to));
-  if (from.layout != to.layout) s_.seconds += step.report.seconds;
+  if (from.layout != to.layout) {
+    s_.seconds += step.report.seconds;
+    s_.avoidable += step.report.seconds;
+  }
   s_.steps.push_back(std::move(step));
 }
 
@@ -196,7 +199,7 @@ Status Scheduler::Visit(NodeId id) {
   step.node = id;
   step.report.name = node.name;
   step.report.op = node.op->name;
-  KernelChoice kernel = BestKernel(id, step.report.candidates);
+  KernelChoice kernel = BestKernel(id, &step.report.candidates);
   if (!kernel.backend) return NoKernel(step.report.candidates);
   const std::vector<NodeId> path = PathFrom(id);
   ASSIGN_OR_RETURN(const bool locked, FollowLock(path, kernel, step.report));
@@ -233,11 +236,11 @@ Status Scheduler::AddDynamic(NodeId id) {
   return {};
 }
 
-const NodeOptions& Scheduler::OptionsOf(NodeId id) {
+NodeOptions& Scheduler::OptionsOf(NodeId id) {
   std::optional<NodeOptions>& known = node_options_[static_cast<size_t>(id)];
   if (known) return *known;
   const Node& node = graph_.node(id);
-  NodeOptions& options = known.emplace(NodeOptions{PortsOf(graph_, id), 1, {}, {}});
+  NodeOptions& options = known.emplace(NodeOptions{PortsOf(graph_, id), 1, {}, {}, {}});
   const bool empty_input = options.ports.HasEmptyInput();
   const KernelRequest request = options.ports.Request(node, options_);
   for (Backend* backend : backends_) {
@@ -278,10 +281,10 @@ const NodeOptions& Scheduler::OptionsOf(NodeId id) {
   return options;
 }
 
-KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& reports) {
+KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>* reports) {
   const NodeOptions& options = OptionsOf(id);
-  const size_t first = reports.size();
-  reports.insert(reports.end(), options.reports.begin(), options.reports.end());
+  const size_t first = reports ? reports->size() : 0;
+  if (reports) reports->insert(reports->end(), options.reports.begin(), options.reports.end());
   KernelChoice best;
   for (const KernelOption& option : options.accepted) {
     KernelChoice choice{.backend = option.backend, .scheme = option.scheme};
@@ -289,7 +292,7 @@ KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>& repo
     choice.measured = option.measured;
     choice.kernel = option.kernel;
     SetLayouts(options.ports, option.needs, choice);
-    reports[first + option.report].seconds = choice.total();
+    if (reports) (*reports)[first + option.report].seconds = choice.total();
     if (choice.total() < best.total()) best = std::move(choice);
   }
   return best;
@@ -346,19 +349,13 @@ void Scheduler::AddKernel(Step step, const KernelChoice& choice) {
   step.report.kernel = std::visit([](const auto* entry) { return entry->name; }, choice.scheme);
   step.report.seconds = choice.estimate;
   s_.seconds += choice.kernel;
-  s_.steps.push_back(std::move(step));
-}
-
-double Scheduler::LeastSeconds(const Schedule& schedule) {
-  double sum = 0;
-  for (const Step& step : schedule.steps) {
-    if (step.kind != Step::Kind::kKernel) continue;
-    double least = kNever;
+  if (choice.nodes == 1) {
+    double least = choice.kernel;
     for (const KernelOption& option : OptionsOf(step.node).accepted)
       least = std::min(least, option.kernel);
-    sum += least;
+    s_.avoidable += choice.kernel - least;
   }
-  return sum;
+  s_.steps.push_back(std::move(step));
 }
 
 namespace {
@@ -379,19 +376,22 @@ Result<Schedule> ChooseSchemes(const ConcreteGraph& graph, std::span<Backend* co
   ASSIGN_OR_RETURN(Schedule best, scheduler.Run());
   if (options.lock && !options.adapt_lock) return best;
   // Where branches meet, a walk cannot know how the values of the other branch will lie. More walks
-  // are told: that they lie as in the walk before, or all one way.
-  constexpr double kGoodEnough = 1.001;
-  const double least = scheduler.LeastSeconds(best);
+  // are told: that they lie as in the walk before, or all one way. Less than this share of the time
+  // is no gain that estimates could tell.
+  constexpr double kGoodEnough = 0.003;
+  if (best.avoidable <= kGoodEnough * best.seconds) return best;
   const size_t values = static_cast<size_t>(graph.graph.value_slots());
   const std::vector<uint8_t> last(values, Bit(Layout::kChannelLast)),
       row(values, Bit(Layout::kRowMajor));
   std::vector<uint8_t> before = LayoutsIn(best, graph.graph);
+  std::set<std::vector<uint8_t>> walked = {scheduler.Heeded({})};
   const std::vector<uint8_t>* const hints[] = {&before, &before, &last, &row};
   for (const std::vector<uint8_t>* laid : hints) {
-    if (best.seconds <= kGoodEnough * least) break;
+    if (!walked.insert(scheduler.Heeded(*laid)).second) continue;
     ASSIGN_OR_RETURN(Schedule next, Scheduler(graph, backends, options, known, *laid).Run());
     before = LayoutsIn(next, graph.graph);
     if (next.seconds < best.seconds) best = std::move(next);
+    if (best.avoidable <= kGoodEnough * best.seconds) break;
   }
   return best;
 }
