@@ -115,6 +115,7 @@ class DepthwiseBands {
   int64_t band_rows_ = 0;      // output rows of a band
   int64_t chunk_rows_ = 0;     // output rows that a thread takes at a time
   int64_t ring_rows_ = 0;      // input rows of a band
+  int64_t block_pixels_ = 0;   // of input that a first pointwise convolution takes at a time
   int64_t pixel_stride_ = 0;   // floats between pixels of Scratch::rows
   bool by_groups_ = false;     // threads share an image by groups of channels, not by rows
   int64_t band_stride_ = 0;    // floats between pixels of Scratch::band

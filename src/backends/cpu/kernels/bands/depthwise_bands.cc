@@ -6,6 +6,7 @@ namespace sula::cpu {
 namespace {
 
 constexpr int64_t kFloat = sizeof(float);
+constexpr int64_t kLeastBlock = 48;  // pixels: some tiles
 
 int64_t RowExtent(const Window& w) { return (w.kernel[1] - 1) * w.dilation[1] + 1; }
 
@@ -123,6 +124,12 @@ void DepthwiseBands::ChooseBands(int64_t weight_bytes) {
       band_rows_ += band_rows_ == 1 || fits(band_rows_ + 1) ? 1 : -1;
   }
   ring_rows_ = RowsRead(w, band_rows_);
+  if (const auto* gemm = std::get_if<ConvGemm>(&first_)) {
+    // The first convolution's pixels, which each panel of a group reads, share the budget with the
+    // group's weights.
+    const int64_t bytes = gemm->call().k * kFloat;
+    block_pixels_ = std::max(kLeastBlock, budget / bytes - kDepthwiseGroup);
+  }
   band_stride_ = ScratchPixelStride(middle_channels());
 }
 
@@ -203,8 +210,10 @@ void DepthwiseBands::RunGroup(const Image& image, size_t index, Range fresh, Ran
       end = std::min(fresh.end, (y / ring_rows_ + 1) * ring_rows_);
       call.a = image.in + y * w.in[2] * image.in_stride;
       call.c = inside.row(y);
-      gemm->kernels().run(call, 0, (end - y) * w.in[2], static_cast<int>(group.panel_begin),
-                          static_cast<int>(group.panel_end));
+      const int64_t pixels = (end - y) * w.in[2];
+      for (int64_t p = 0; p < pixels; p += block_pixels_)
+        gemm->kernels().run(call, p, std::min(p + block_pixels_, pixels),
+                            static_cast<int>(group.panel_begin), static_cast<int>(group.panel_end));
     }
   } else if (const auto* planar = std::get_if<ConvPlanar>(&first_)) {
     planar->RunRows(image.in, fresh, inside, nullptr, 0, scratch.planar);
