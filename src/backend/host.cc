@@ -46,8 +46,11 @@ double HostCopyCost(const TensorDesc& from, const TensorDesc& to, int threads) {
   return kCall + bytes / (rate * std::max(1, threads));
 }
 
-Result<DeviceBuffer> HostBackend::AcquireBuffer(size_t bytes, StorageKind) {
-  AlignedBuffer memory(std::max<size_t>(bytes, 1));
+Result<DeviceBuffer> HostBackend::AcquireBuffer(size_t bytes, StorageKind kind) {
+  // Whoever brings memory of his own for an input or output never touches this one.
+  AlignedBuffer memory(std::max<size_t>(bytes, 1), kind == StorageKind::kSeparate
+                                                       ? AlignedBuffer::Pages::kOnTouch
+                                                       : AlignedBuffer::Pages::kResident);
   if (!memory.data()) return ResourceExhausted("no memory for a block of ", bytes, " bytes");
   DeviceBuffer buffer{memory.data(), bytes, next_handle_++};
   buffers_.emplace(buffer.handle, std::move(memory));

@@ -81,17 +81,32 @@ class PlanBuilder {
     packs_.emplace(options_.packs ? *options_.packs : own_packs_, options_.pack_cache, model_,
                    graph());
     std::vector<StepMemory> memory(s_.steps.size());
-    for (size_t i = 0; i < s_.steps.size(); ++i) {
-      Step& step = s_.steps[i];
-      if (step.kind == Step::Kind::kKernel) {
-        if (Status status = MakeStepKernel(i, schemes, memory[i]); !status.ok())
-          return std::move(status).AddContext(Describe(graph(), step.node));
-      }
-      Report(step);
+    for (size_t i : ByConstants()) {
+      if (Status status = MakeStepKernel(i, schemes, memory[i]); !status.ok())
+        return std::move(status).AddContext(Describe(graph(), s_.steps[i].node));
     }
+    for (Step& step : s_.steps) Report(step);
     blocks_ = PlanBlocks(s_, memory);
     layout_ = PlanMemory(blocks_.requests, kAlignment);
     return {};
+  }
+
+  // Steps that need kernels, those with the largest constants first: while they are packed, the
+  // originals are in memory as well, and the fewer packs are there by then, the lower is the peak.
+  std::vector<size_t> ByConstants() const {
+    std::vector<std::pair<size_t, size_t>> steps;  // bytes, step
+    for (size_t i = 0; i < s_.steps.size(); ++i) {
+      if (s_.steps[i].kind != Step::Kind::kKernel) continue;
+      size_t bytes = 0;
+      for (ValueId v : InputValues(graph(), s_.steps[i]))
+        if (const Tensor* const constant = graph().Constant(v)) bytes += constant->bytes();
+      steps.emplace_back(bytes, i);
+    }
+    std::stable_sort(steps.begin(), steps.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    std::vector<size_t> order;
+    for (const auto& [bytes, i] : steps) order.push_back(i);
+    return order;
   }
 
   Status MakeStepKernel(size_t index, const SchemeOptions& schemes, StepMemory& memory) {

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <string>
 
@@ -209,6 +210,10 @@ Measured MeasureInChild(const std::shared_ptr<const Model>& model) {
     const int64_t before = ProcessBytes("RssAnon");
     std::ofstream("/proc/self/clear_refs") << "5";  // the peak begins at what is resident now
     auto session = Session::Create(model, {.threads = 1, .backend = "cpu"});
+    // The session's own input is in no place until somebody writes it.
+    if (session)
+      std::memset((*session)->input_data(0), 0,
+                  static_cast<size_t>(NumElements((*session)->input_dims(0))) * sizeof(float));
     if (session && (*session)->Run().ok()) {
       measured.promised = static_cast<int64_t>(PromisedBytes(**session));
       // The child reads the program's code anew; that is no memory of the session.

@@ -37,6 +37,7 @@ double Scheduler::ReaderCost(NodeId reader, ValueId v, Layout layout) {
   const NodeOptions& options = OptionsOf(reader);
   double least = kNever;
   for (const KernelOption& option : options.accepted) {
+    if (option.passed_over) continue;
     for (Layout follow : kChoices) {
       const PortLayouts layouts = LayoutsOf(options.ports, option.needs, follow);
       bool reads_it = true;

@@ -37,6 +37,7 @@ struct PortNeeds {
   explicit PortNeeds(const Ports& ports)
       : inputs(ports.inputs.size(), LayoutNeed::kRowMajor),
         outputs(ports.outputs.size(), LayoutNeed::kRowMajor) {}
+  bool operator==(const PortNeeds&) const = default;
   std::vector<LayoutNeed> inputs, outputs;
 };
 

@@ -39,6 +39,7 @@ struct KernelOption {
   PortNeeds needs;
   double estimate = 0, measured = 0, kernel = 0;  // as in KernelChoice
   size_t report = 0;                              // its place in NodeOptions::reports
+  bool passed_over = false;                       // for one with smaller constants
 };
 // What a backend says of a chain that begins at a node.
 struct ChainOption {
@@ -68,6 +69,10 @@ class Scheduler {
   Scheduler(const ConcreteGraph& concrete, std::span<Backend* const> backends,
             const SchemeOptions& options, KnownOptions& known, std::vector<uint8_t> laid);
   Result<Schedule> Run();
+  // If the constants that the schedule's kernels hold outgrow those of the model, passes over
+  // kernels for others that are as fast and hold less, as many as it takes. True if it did: the
+  // next walk will choose those.
+  bool SaveConstants(const Schedule& schedule);
   // The part of `laid` that a walk looks at: equal parts make equal walks. By value that meets
   // another one at a node, 0 where both layouts are as good.
   std::vector<uint8_t> Heeded(const std::vector<uint8_t>& laid);
@@ -102,6 +107,8 @@ class Scheduler {
   Status Visit(NodeId id);
   Status AddDynamic(NodeId id);
   NodeOptions& OptionsOf(NodeId id);
+  // Bytes that the kernel would hold; nothing if that cannot be told.
+  std::optional<size_t> ConstantsOf(NodeId id, const KernelOption& option) const;
   // reports: null, or where one of each candidate is added.
   KernelChoice BestKernel(NodeId id, std::vector<CandidateReport>* reports);
   // Fills in the layouts that cost least, and seconds and outlook; estimate and measured are there.

@@ -293,7 +293,7 @@ KernelChoice Scheduler::BestKernel(NodeId id, std::vector<CandidateReport>* repo
     choice.kernel = option.kernel;
     SetLayouts(options.ports, option.needs, choice);
     if (reports) (*reports)[first + option.report].seconds = choice.total();
-    if (choice.total() < best.total()) best = std::move(choice);
+    if (!option.passed_over && choice.total() < best.total()) best = std::move(choice);
   }
   return best;
 }
@@ -352,7 +352,7 @@ void Scheduler::AddKernel(Step step, const KernelChoice& choice) {
   if (choice.nodes == 1) {
     double least = choice.kernel;
     for (const KernelOption& option : OptionsOf(step.node).accepted)
-      least = std::min(least, option.kernel);
+      if (!option.passed_over) least = std::min(least, option.kernel);
     s_.avoidable += choice.kernel - least;
   }
   s_.steps.push_back(std::move(step));
@@ -375,6 +375,10 @@ Result<Schedule> ChooseSchemes(const ConcreteGraph& graph, std::span<Backend* co
   Scheduler scheduler(graph, backends, options, known, {});
   ASSIGN_OR_RETURN(Schedule best, scheduler.Run());
   if (options.lock && !options.adapt_lock) return best;
+  // Measured times are more than predictions: what they choose stays.
+  if (!options.times && scheduler.SaveConstants(best)) {
+    ASSIGN_OR_RETURN(best, Scheduler(graph, backends, options, known, {}).Run());
+  }
   // Where branches meet, a walk cannot know how the values of the other branch will lie. More walks
   // are told: that they lie as in the walk before, or all one way. Less than this share of the time
   // is no gain that estimates could tell.
