@@ -14,7 +14,7 @@ namespace sula::cli {
 namespace {
 
 struct Options {
-  std::vector<std::string> files, input_shapes, input_values, disable, image;
+  std::vector<std::string> files, input_shapes, input_values, disable, image, preprocess;
   std::string output, dump_ir, labels;
   int stop_after = -1;
   bool json = false, list_rules = false, verify = false;
@@ -134,6 +134,7 @@ Status Run(const Options& o) {
   options.stop_after = o.stop_after;
   options.dump_ir = o.dump_ir;
   options.image_inputs = ImageTexts(o.image);
+  options.preprocess = ImageTexts(o.preprocess);
   if (!o.labels.empty()) {
     Result<std::string> labels = ReadLabels(o.labels);
     if (!labels) return labels.error();
@@ -197,6 +198,14 @@ void AddConvert(CLI::App& app, int& exit_code) {
       ->type_name("N")
       ->needs(verify);
   AddImageOption(c, o.image, "Store how pictures become the model's input, for sula run");
+  c.add_option("--preprocess", o.preprocess,
+               "Make pre-processing part of the model: its input then takes uint8 pictures [N, "
+               "height, width, channels], which it resizes, reorders and normalises itself. "
+               "SETTINGS as for --image, and \"from=rgb|bgr|rgba|bgra|gray\" (what the pictures "
+               "hold), \"picture=WxH\" (their size; left out: any)")
+      ->type_name("[NAME=]SETTINGS")
+      ->allow_extra_args(false)
+      ->take_all();
   c.add_option("--labels", o.labels, "Store the names of the classes, one per line of this file")
       ->type_name("FILE");
   auto* list = c.add_flag("--list-rules", o.list_rules, "Show the optimizer's rules and stop");

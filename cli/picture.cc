@@ -23,8 +23,9 @@ std::map<std::string, std::string> ImageTexts(const std::vector<std::string>& te
   std::map<std::string, std::string> by_name;
   for (const std::string& text : texts) {
     const std::string before = text.substr(0, text.find('='));
-    const bool named = before.size() < text.size() && before.find(' ') == std::string::npos &&
-                       !IsImageField(before);
+    const bool field = IsImageField(before) || before == "from" || before == "picture";
+    const bool named =
+        before.size() < text.size() && before.find(' ') == std::string::npos && !field;
     by_name[named ? before : ""] = named ? text.substr(before.size() + 1) : text;
   }
   return by_name;

@@ -17,8 +17,9 @@ namespace sula::cli {
 // The option --image, once for each input; `help` says what it is for.
 void AddImageOption(CLI::App& command, std::vector<std::string>& texts, const std::string& help);
 
-// What was given by --image, "[NAME=]SETTINGS": settings by the input's name, "" without one. What
-// stands before the first '=' is an input's name unless it is a field of the settings.
+// What was given by --image or --preprocess, "[NAME=]SETTINGS": settings by the input's name, ""
+// without one. What stands before the first '=' is an input's name unless it is a field of the
+// settings.
 std::map<std::string, std::string> ImageTexts(const std::vector<std::string>& texts);
 
 // The settings of an input: what --image says, the rest as the model says, or as is usual. `note`

@@ -42,6 +42,23 @@ struct ConvertOptions {
   // How pictures become inputs, by the input's name ("" stands for the only one): text as
   // sula/image.h describes it, checked and stored in the model.
   std::map<std::string, std::string> image_inputs;
+  // Pre-processing that becomes part of the model, by the input's name ("" stands for the only
+  // one). The input then takes uint8 pictures [N, height, width, channels], rows from the top, and
+  // what the text says is done to them within the run, without a float copy of the picture. The
+  // text is that of image_inputs, which it also starts from, with two fields more:
+  //
+  //   from=...       rgb, bgr, rgba, bgra, gray: what the pictures hold; left out: rgb. An alpha
+  //                  channel is not read. (order= says what the network wants; from colours to grey
+  //                  0.299 R + 0.587 G + 0.114 B are taken.)
+  //   picture=WxH    size of the pictures; left out: any, told by the shapes given to a session,
+  //                  which prepares itself for each
+  //
+  // The order is: resize and fit, channels, (pixel * scale - mean) / std. Nothing is rounded to
+  // levels in between, so results differ from those of image_inputs by a level or so where pictures
+  // are resized or made grey. Resizing: nearest-pil, bilinear-pil, bicubic-pil, nearest-opencv,
+  // bilinear-opencv. For inputs of floats with four axes. What else the conversion does (shapes,
+  // values) concerns the input as it was.
+  std::map<std::string, std::string> preprocess;
   std::string labels;  // names of the classes, one per line, stored in the model
   // Runs the model on the reference interpreter before and after every change of the optimizer,
   // with inputs made from the seed, and fails with kInternal at the first change that alters

@@ -173,6 +173,10 @@ Result<ImageInput> ChooseImageInput(std::string_view text, const ValueInfo& inpu
 // Checks what can be told without a picture: that the input takes pictures so described.
 Status CheckImageInput(const ImageInput& spec, const ValueInfo& input);
 
+// Where the input's channels lie: what the settings say, else told by the axis of 1 or 3. Errors:
+// those of CheckImageInput.
+Result<ImageLayout> ImageInputLayout(const ImageInput& spec, const ValueInfo& input);
+
 // The shape that the input gets from these pictures, with as many of them as the first of four axes
 // says (an input of three axes takes one). Errors: kInvalidArgument where the description and the
 // input disagree, or where the size stays open.

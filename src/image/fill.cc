@@ -6,6 +6,7 @@
 #include "base/half.h"
 #include "image/geometry.h"
 #include "image/spec.h"
+#include "tensor/placement.h"
 
 namespace sula {
 namespace {
@@ -71,45 +72,8 @@ Status CheckCut(const ImageInput& spec, int64_t width, int64_t height) {
 
 // ---- one picture into one rectangle
 
-// The picture is made width x height, of which a rectangle from (left, top) on is taken.
-struct Arrangement {
-  int64_t width = 0, height = 0, left = 0, top = 0;
-};
-
-int64_t Round(double v) { return std::lrint(v); }  // half to even
-
-Arrangement Arrange(const ImageInput& spec, const Image& image, int64_t width, int64_t height) {
-  const int64_t w = image.width, h = image.height;
-  Arrangement a{.width = width, .height = height};
-  const double across = static_cast<double>(width) / static_cast<double>(w);
-  const double down = static_cast<double>(height) / static_cast<double>(h);
-  if (spec.fit == ImageFit::kCrop) {
-    if (spec.shorter > 0) {
-      a.width = w <= h ? spec.shorter : spec.shorter * w / h;
-      a.height = h <= w ? spec.shorter : spec.shorter * h / w;
-    } else if (across >= down) {
-      a.height = std::max(height, Round(static_cast<double>(h) * across));
-    } else {
-      a.width = std::max(width, Round(static_cast<double>(w) * down));
-    }
-    if (spec.anchor == ImageAnchor::kCenter) {
-      a.left = Round(static_cast<double>(a.width - width) / 2);
-      a.top = Round(static_cast<double>(a.height - height) / 2);
-    }
-  } else if (spec.fit == ImageFit::kLetterbox) {
-    const double factor = std::min(across, down);
-    a.width = std::clamp<int64_t>(Round(static_cast<double>(w) * factor), 1, width);
-    a.height = std::clamp<int64_t>(Round(static_cast<double>(h) * factor), 1, height);
-    if (spec.anchor == ImageAnchor::kCenter) {
-      a.left = -((width - a.width) / 2);
-      a.top = -((height - a.height) / 2);
-    }
-  }
-  return a;
-}
-
 // The picture's pixels in the input's channels and size, in the order red, green, blue.
-Result<Image> Fit(const ImageInput& spec, const Image& image, const Arrangement& a, int64_t width,
+Result<Image> Fit(const ImageInput& spec, const Image& image, const Placement& a, int64_t width,
                   int64_t height) {
   constexpr int64_t kMost = std::numeric_limits<int>::max();
   const Image converted = ChannelsOf(spec) == 1 ? ToGray(image) : ToRgb(image);
@@ -218,6 +182,12 @@ Status CheckImageInput(const ImageInput& spec, const ValueInfo& input) {
   return CheckCut(spec, sized ? spec.width : axes.width, sized ? spec.height : axes.height);
 }
 
+Result<ImageLayout> ImageInputLayout(const ImageInput& spec, const ValueInfo& input) {
+  RETURN_IF_ERROR(CheckImageInput(spec, input));
+  ASSIGN_OR_RETURN(Axes axes, AxesOf(spec, input.dtype, input.dims, Describe(input)));
+  return axes.channel_first ? ImageLayout::kNchw : ImageLayout::kNhwc;
+}
+
 Result<Dims> ImageInputDims(const ImageInput& spec, const ValueInfo& input,
                             std::span<const Image> images) {
   RETURN_IF_ERROR(CheckSpec(spec));
@@ -269,7 +239,8 @@ Result<std::vector<ImageMap>> FillInput(std::span<const Image> images, const Ima
       return InvalidArgument("a picture of ", image.width, "x", image.height,
                              " pixels does not fit ", what, ": choose another fit= in the picture ",
                              "settings");
-    const Arrangement a = Arrange(spec, image, width, height);
+    const Placement a =
+        PlacePicture(spec.fit, spec.shorter, spec.anchor, image.width, image.height, width, height);
     ASSIGN_OR_RETURN(Image ready, Fit(spec, image, a, width, height));
     void* to = static_cast<std::byte*>(data) + i * bytes;
     switch (dtype) {

@@ -9,6 +9,7 @@
 #include "ops/matmul.h"
 #include "ops/movement.h"
 #include "ops/norm.h"
+#include "ops/pixels.h"
 #include "ops/pool.h"
 #include "ops/quant.h"
 #include "ops/recurrent.h"
@@ -62,6 +63,7 @@ constexpr const OpDef* kAll[] = {
     &op::kEyeLike,
     &op::kFlatten,
     &op::kFloor,
+    &op::kFromPixels,
     &op::kGather,
     &op::kGatherElements,
     &op::kGatherND,

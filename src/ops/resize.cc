@@ -321,13 +321,19 @@ Result<std::vector<ResizeAxis>> ResolveResize(const ResizeParams& p, std::span<c
 }
 
 ResizeTaps MakeResizeTaps(const ResizeParams& p, const ResizeAxis& axis) {
+  return MakeResizeTaps(p, axis, 0, axis.out);
+}
+
+ResizeTaps MakeResizeTaps(const ResizeParams& p, const ResizeAxis& axis, int64_t first,
+                          int64_t count) {
   ResizeTaps taps;
-  taps.begin.reserve(axis.out + 1);
+  taps.begin.reserve(count + 1);
   taps.begin.push_back(0);
-  for (int64_t i = 0; i < axis.out; ++i) {
+  for (int64_t i = first; i < first + count; ++i) {
     const double x = Coordinate(p.coordinate, axis, i);
-    const bool outside = p.coordinate == CoordinateMode::kTfCropAndResize &&
-                         !(x >= 0 && x <= static_cast<double>(axis.in - 1));
+    const bool outside = i < 0 || i >= axis.out ||
+                         (p.coordinate == CoordinateMode::kTfCropAndResize &&
+                          !(x >= 0 && x <= static_cast<double>(axis.in - 1)));
     if (!outside) AppendTaps(p, axis, x, taps);
     taps.begin.push_back(static_cast<int64_t>(taps.index.size()));
   }

@@ -80,6 +80,10 @@ struct ResizeTaps {
 };
 // Coordinates and weights are those of ONNX's Resize-19.
 ResizeTaps MakeResizeTaps(const ResizeParams& p, const ResizeAxis& axis);
+// The same for outputs [first, first + count), which may reach beyond the axis at both ends: there
+// the range is empty.
+ResizeTaps MakeResizeTaps(const ResizeParams& p, const ResizeAxis& axis, int64_t first,
+                          int64_t count);
 
 // Keys' cubic convolution kernel at distance t with parameter a.
 // Source: Keys, "Cubic convolution interpolation for digital image processing", 1981, eq. 4.

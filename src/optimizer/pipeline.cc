@@ -23,7 +23,8 @@ std::span<const Stage> DefaultPipeline() {
         &kMergeReshapes, &kMergeSlices, &kMergeConcats, &kSliceOfConcat, &kSplitOfConcat,
         &kMergePads}},
       {passes::kMergeDuplicates, {}},
-      // Activations and norms before anything else takes their pieces apart.
+      // Pictures, activations and norms before anything else takes their pieces apart.
+      {{}, {&kRecognisePixels, &kFoldAffineIntoPixels}},
       {{},
        {&kMaxToLeakyRelu, &kMinMaxToClip, &kMergeClips, &kRecognisePRelu, &kPReluToLeakyRelu,
         &kRecogniseActivation}},

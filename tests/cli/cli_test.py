@@ -286,6 +286,21 @@ class Pictures(Case):
         self.sula("convert", source, *out, "--image", "x=unit")
         self.assertIn("image:x", self.sula("info", self.path("x.sula")).stdout)
 
+    def test_preprocessing_as_part_of_the_model(self):
+        png(self.path("p.png"), 4, 4, lambda x, y: (255, 0, 51))
+        model = self.classifier("--preprocess", "from=bgr tf")
+        self.assertIn("uint8[1,x_height,x_width,3]", self.sula("info", model).stdout)
+        p = self.sula("run", model, self.path("p.png"), "--output", self.path("out"))
+        self.assertEqual(p.stderr, "")
+        self.assert_close(self.outputs()[1][0][2], [1, -1, -0.6])
+        model = self.classifier("--preprocess", "x=picture=6x5 unit")
+        self.assertIn("uint8[1,5,6,3]", self.sula("info", model).stdout)
+        source = self.write("x.onnx", identity_model("float32", [1, 3, 8, 8]))
+        out = ["-o", self.path("x.sula")]
+        for settings, says in (("from=rgbx", ["from=rgbx", "bgra"]), ("mean=1,2", ["3 channels"]), ("nobody=unit", ["nobody", "x"])):
+            self.fails("convert", source, *out, "--preprocess", settings, says=says)
+        self.fails("convert", source, *out, "--preprocess", "resize=box-pil", says=["bilinear-pil"], code=3)
+
     def test_labels_that_fit_no_output(self):
         self.write("labels.txt", b"a\nb\n")
         model = self.classifier("--image", "unit", "--labels", self.path("labels.txt"))

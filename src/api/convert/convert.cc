@@ -5,6 +5,7 @@
 
 #include "api/convert/import.h"
 #include "api/convert/pictures.h"
+#include "api/convert/preprocess.h"
 #include "api/graph_facts.h"
 #include "base/mapped_file.h"
 #include "format/model_file.h"
@@ -109,6 +110,7 @@ Result<Graph> ImportAndOptimize(std::span<const std::string> files, const Conver
   summary = {};
   ASSIGN_OR_RETURN(Graph graph, Import(files, options, summary));
   RETURN_IF_ERROR(StorePictures(options, graph));
+  RETURN_IF_ERROR(InsertPreprocessing(options, graph));
   GraphCount before = Count(graph);
   summary.nodes_before = before.nodes;
   summary.multiply_adds_before = before.multiply_adds;

@@ -6,14 +6,8 @@
 namespace sula {
 namespace {
 
-Status StoreImageInput(std::string name, const std::string& text, Graph& graph) {
-  if (name.empty()) {
-    if (graph.inputs().size() != 1)
-      return InvalidArgument("picture settings need the name of their input: the model has ",
-                             graph.inputs().size(), " inputs");
-    name = graph.value(graph.inputs()[0]).name;
-  }
-  RETURN_IF_ERROR(CheckIsInput(graph, name));
+Status StoreImageInput(const std::string& given, const std::string& text, Graph& graph) {
+  ASSIGN_OR_RETURN(const std::string name, PictureInputName(given, graph));
   const ModelInfo carried{.metadata = graph.metadata};
   ASSIGN_OR_RETURN(const std::optional<ImageInput> base, StoredImageInput(carried, name));
   const ValueInfo input = DescribeValue(graph.value(*graph.FindValue(name)));
@@ -24,6 +18,18 @@ Status StoreImageInput(std::string name, const std::string& text, Graph& graph) 
 }
 
 }  // namespace
+
+Result<std::string> PictureInputName(const std::string& given, const Graph& graph) {
+  std::string name = given;
+  if (name.empty()) {
+    if (graph.inputs().size() != 1)
+      return InvalidArgument("picture settings need the name of their input: the model has ",
+                             graph.inputs().size(), " inputs");
+    name = graph.value(graph.inputs()[0]).name;
+  }
+  RETURN_IF_ERROR(CheckIsInput(graph, name));
+  return name;
+}
 
 Status StorePictures(const ConvertOptions& options, Graph& graph) {
   for (const auto& [name, text] : options.image_inputs)

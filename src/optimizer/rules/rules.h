@@ -41,6 +41,8 @@ extern const Rule kRecogniseNorm, kRecogniseRmsNorm, kRecogniseGroupNorm, kRecog
     kFoldAffineIntoNorm;
 // attention.cc: attention that exporters spell out
 extern const Rule kRecogniseAttention, kFoldTransposeIntoAttention;
+// pixels.cc: pictures of bytes as inputs
+extern const Rule kRecognisePixels, kFoldAffineIntoPixels;
 // epilogues.cc
 extern const Rule kFuseResidual, kFuseActivation;
 
