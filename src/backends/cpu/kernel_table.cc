@@ -8,6 +8,7 @@
 #include "ops/gather.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"
+#include "ops/pixels.h"
 #include "ops/pool.h"
 #include "ops/recurrent.h"
 #include "ops/reduce.h"
@@ -44,6 +45,7 @@ constexpr Row kTable[] = {
     {&op::kErf, cpu::UnaryKernels},
     {&op::kExp, cpu::UnaryKernels},
     {&op::kFloor, cpu::UnaryKernels},
+    {&op::kFromPixels, cpu::FromPixelsKernels},
     {&op::kGather, cpu::GatherKernels},
     {&op::kGelu, cpu::UnaryKernels},
     {&op::kGlobalAveragePool, cpu::GlobalAveragePoolKernels},

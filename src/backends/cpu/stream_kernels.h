@@ -21,6 +21,8 @@ std::span<const KernelEntry> GatherKernels();     // Gather, any type; with few 
                                                   // runtime moves boxes instead
 std::span<const KernelEntry> ResizeKernels();     // Resize: nearest and linear, float32
 
+std::span<const KernelEntry> FromPixelsKernels();  // FromPixels
+
 std::span<const KernelEntry> LrnKernels();     // LRN, float32
 std::span<const KernelEntry> ArgKernels();     // ArgMax ArgMin; float32, int32, int64
 std::span<const KernelEntry> CumSumKernels();  // CumSum along a constant axis; the same types
