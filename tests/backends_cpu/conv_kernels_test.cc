@@ -129,14 +129,14 @@ TEST(Depthwise, Windows) {
     }
   }
   for (int64_t stride : {1, 2})  // pixels of whole KiB
-    Check<Depthwise>({{2, 256, 256, 256, Square(7, 6, 3, stride, 1, 1, 1)}});
+    Check<Depthwise>({{2, 512, 512, 512, Square(5, 6, 3, stride, 1, 1, 1)}});
   // Rows and columns that differ.
   for (const Axes& stride : {Axes{1, 1, 2}, Axes{1, 2, 1}, Axes{2, 3, 1}}) {
     Check<Depthwise>(
         {{2, 20, 20, 20,
           MakeWindow({2, 9, 11}, {1, 5, 3}, stride, {1, 1, 1}, {0, 2, 1}, {1, 2, 1})}});
-    Check<Depthwise>({{1, 256, 256, 256,
-                       MakeWindow({1, 9, 8}, {1, 3, 5}, stride, {1, 2, 1}, {0, 2, 3}, {0, 3, 4})}});
+    Check<Depthwise>({{1, 512, 512, 512,
+                       MakeWindow({1, 9, 4}, {1, 3, 5}, stride, {1, 2, 1}, {0, 2, 3}, {0, 3, 4})}});
   }
   Check<Depthwise>({{1, 20, 20, 20, Square(9, 10, 3, 1, 2, 2, 2)}});
   Check<Depthwise>({{1, 20, 20, 20, Square(3, 2, 3, 1, 1, 2, 2)}});  // all edge

@@ -9,7 +9,17 @@
 namespace sula::cpu {
 namespace {
 
-constexpr int64_t kRingChannels = 256;
+constexpr int64_t kRingChannels = 512;
+// Of tensors, blocks have more channels than a group: their pixels are read in longer pieces, which
+// the processor fetches ahead.
+constexpr int64_t kWideGroups = 4;
+
+// Pixels whose stride is a multiple of 2 KiB lie in so few sets of L1 that the rows of a window
+// push each other out: copied, they are read from L2 once, not three times. columns: of a strip.
+bool Copies(const ConvSpec& spec, int64_t columns) {
+  return DepthwiseIsFast(spec.window) && spec.in_channels % kRingChannels == 0 &&
+         columns == spec.window.out[2];
+}
 
 }  // namespace
 
@@ -28,16 +38,20 @@ const DepthwiseKernels& DepthwiseFor(Target target) {
 DepthwiseBlocks CutDepthwise(const ConvSpec& spec, int threads) {
   const Window& w = spec.window;
   DepthwiseBlocks r;
-  // Output rows share input rows, which should be in L2 (a quarter of 512 KiB) when they do: the
-  // widest maps are cut into strips of columns.
-  constexpr int64_t kRowsBytes = 128 << 10;
-  r.channels = kDepthwiseGroup;
-  const int64_t pixels = kRowsBytes / (DepthwiseRingRows(w) * r.channels * int64_t{sizeof(float)});
+  // Output rows share input rows, of which a group's should take no more than half of 512 KiB of L2
+  // between them: the widest maps are cut into strips of columns.
+  constexpr int64_t kRowsBytes = 256 << 10;
+  const int64_t pixels =
+      kRowsBytes / (DepthwiseRingRows(w) * kDepthwiseGroup * int64_t{sizeof(float)});
   const int64_t widest = std::max<int64_t>(8, pixels / w.stride[2]);
   const int64_t strips = (w.out[2] + widest - 1) / widest;
   r.columns = (w.out[2] + strips - 1) / strips;
+  // Several threads: four blocks each, by rows if groups of channels and strips are too few.
+  const int64_t all_groups = (spec.out_channels + kDepthwiseGroup - 1) / kDepthwiseGroup;
+  int64_t wide = Copies(spec, r.columns) ? 1 : kWideGroups;
+  if (threads > 1) wide = std::clamp<int64_t>(all_groups * strips / (4 * threads), 1, wide);
+  r.channels = wide * kDepthwiseGroup;
   const int64_t groups = (spec.out_channels + r.channels - 1) / r.channels;
-  // Several threads: four blocks each, by rows if groups and strips are too few.
   const int64_t rows = spec.batch * w.out[0] * w.out[1];
   r.rows = rows;
   if (threads > 1) {
@@ -49,13 +63,11 @@ DepthwiseBlocks CutDepthwise(const ConvSpec& spec, int threads) {
   return r;
 }
 
-// Pixels whose stride is a multiple of 1 KiB lie in so few sets of L1 that the rows of a window
-// push each other out: copied, they are read from L2 once, not three times.
 size_t DepthwiseRingFloats(const ConvSpec& spec) {
   const Window& w = spec.window;
-  const bool copies = DepthwiseIsFast(w) && spec.in_channels % kRingChannels == 0 &&
-                      CutDepthwise(spec, 1).columns == w.out[2];
-  return copies ? static_cast<size_t>(DepthwiseRingRows(w) * w.in[2] * kDepthwiseRowStride) : 0;
+  return Copies(spec, CutDepthwise(spec, 1).columns)
+             ? static_cast<size_t>(DepthwiseRingRows(w) * w.in[2] * kDepthwiseRowStride)
+             : 0;
 }
 
 Result<Depthwise> Depthwise::Make(const ConvSpec& spec, const float* weights, const float* bias,

@@ -5,10 +5,9 @@
 
 namespace sula::cpu {
 
-inline constexpr int kDepthwiseGroup =
-    64;                                // channels of a block at most, a multiple of all vectors
-inline constexpr int kMaxTapRows = 9;  // rows of taps per window of the fast kernels
-// Floats from pixel to pixel of rows that hold one block's channels: an odd number of cache lines,
+inline constexpr int kDepthwiseGroup = 64;  // channels of a group: a multiple of all vectors
+inline constexpr int kMaxTapRows = 9;       // rows of taps per window of the fast kernels
+// Floats from pixel to pixel of rows that hold one group's channels: an odd number of cache lines,
 // so that pixels use all sets of L1.
 inline constexpr int64_t kDepthwiseRowStride = kDepthwiseGroup + 16;
 
@@ -20,8 +19,8 @@ struct DepthwiseCall {
   // first of a pixel there.
   const MapRows* rows = nullptr;
   int64_t first_channel = 0;
-  // If given, room for DepthwiseRingRows rows of in[2] pixels of kDepthwiseRowStride floats, for a
-  // thread: rows of `in` are copied there first.
+  // If given, and for blocks of one group, room for DepthwiseRingRows rows of in[2] pixels of
+  // kDepthwiseRowStride floats, for a thread: rows of `in` are copied there first.
   float* ring = nullptr;
   const float* weights = nullptr;  // [vector][taps][lanes], zeros behind the last channel
   const float* bias = nullptr;     // padded to whole vectors

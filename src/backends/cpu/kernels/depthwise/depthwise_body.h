@@ -151,18 +151,25 @@ template <class V, int kTaps, int kStride, int kTile, DepthwiseLoad kLoad>
   for (int c = 0; c < full; c += V::kLanes, weights += kTaps * kRow) {
     V acc[kTileRows][kTile];
     StartTile(acc, tile.bias + c);
-#pragma GCC unroll 8
-    for (int r = 0; r < kInRows; ++r) {
-      if (!tile.in[r]) continue;
-      const float* const in = tile.in[r] + c;
+    const auto add = [&]<int kFrom, int kTo>(int r) __attribute__((always_inline)) {
+      if (!tile.in[r]) return;
       const float* const rows[kTileRows] = {weights + r * kRow, weights + (r - kStride) * kRow};
-      if (r < kStride) {
-        AddInputRow<V, kTaps, kStride, kLoad, 0, 1>(acc, tile, in, rows, V::kLanes);
-      } else if (r < kTaps) {
-        AddInputRow<V, kTaps, kStride, kLoad, 0, 2>(acc, tile, in, rows, V::kLanes);
-      } else {
-        AddInputRow<V, kTaps, kStride, kLoad, 1, 2>(acc, tile, in, rows, V::kLanes);
-      }
+      AddInputRow<V, kTaps, kStride, kLoad, kFrom, kTo>(acc, tile, tile.in[r] + c, rows, V::kLanes);
+    };
+    if constexpr (kLoad == DepthwiseLoad::kInside) {
+#pragma GCC unroll 8
+      for (int r = 0; r < kStride; ++r) add.template operator()<0, 1>(r);
+#pragma GCC unroll 8
+      for (int r = kStride; r < kTaps; ++r) add.template operator()<0, 2>(r);
+#pragma GCC unroll 8
+      for (int r = kTaps; r < kInRows; ++r) add.template operator()<1, 2>(r);
+    } else {  // small code: there are such functions for every width
+#pragma GCC unroll 1
+      for (int r = 0; r < kStride; ++r) add.template operator()<0, 1>(r);
+#pragma GCC unroll 1
+      for (int r = kStride; r < kTaps; ++r) add.template operator()<0, 2>(r);
+#pragma GCC unroll 1
+      for (int r = kTaps; r < kInRows; ++r) add.template operator()<1, 2>(r);
     }
     FinishTile(acc, tile, c, V::kLanes);
   }
