@@ -25,9 +25,11 @@ constexpr double kStripOperations = 0.25, kSplitOperations = 2, kStripTapOperati
 constexpr double kPatchOperations = 30;
 // The same for each float of a channel-last map that the narrow kernel turns into strips.
 constexpr double kTurnOperations = 3;
-// Of the depthwise kernels: for each tap and besides for each vector of output at stride 1 and 2,
-// for each vector that is copied, and for each tap where there is no fast kernel.
-constexpr double kFastTap = 1.2, kFastRest[] = {0.5, 4.5}, kCopiedOperations = 3;
+// Of the depthwise kernels, by stride: for each tap and besides for each vector of output, a tile
+// of one row in tiles of two, for each vector that is copied; for each tap where there is no fast
+// kernel.
+constexpr double kFastTap[] = {1.2, 1.5}, kFastRest[] = {0.5, 4.5};
+constexpr double kOneRow = 0.75, kCopiedOperations = 3;
 constexpr double kSlowTap = 7.5;
 
 double ConvFlops(const ConvSpec& s) {
@@ -217,16 +219,27 @@ double EstimateDepthwise(const KernelRequest& request) {
   const Window& w = spec->window;
   const Target target = BestTarget();
   const double lanes = DepthwiseFor(target).lanes;
-  const double vectors =
-      std::ceil(static_cast<double>(spec->out_channels) / lanes) * static_cast<double>(spec->batch);
+  const double whole = std::floor(static_cast<double>(spec->out_channels) / lanes);
+  const bool tail = whole * lanes < static_cast<double>(spec->out_channels);
   const auto taps = static_cast<double>(w.taps());
-  double operations = kSlowTap * taps;
-  if (DepthwiseIsFast(w)) operations = kFastTap * taps + kFastRest[w.stride[2] - 1];
-  operations *= static_cast<double>(w.out_pixels());
-  if (DepthwiseRingFloats(*spec) > 0)
-    operations += kCopiedOperations * static_cast<double>(w.in_pixels());
+  double operations = 0;
+  if (DepthwiseIsFast(w)) {
+    // Outputs are as many as tiles have room for; a tail of channels is computed row by row.
+    const auto stride = static_cast<size_t>(w.stride[2] - 1);
+    const double each = kFastTap[stride] * taps + kFastRest[stride];
+    const double pairs = static_cast<double>(w.out[1] / 2);
+    const double odd = kOneRow * static_cast<double>(w.out[1] % 2);
+    const double tiles =
+        whole * (pairs + odd) + (tail ? kOneRow * static_cast<double>(w.out[1]) : 0);
+    const double columns = 4 * std::ceil(static_cast<double>(w.out[2]) / 4);
+    operations = 2 * tiles * columns * each * static_cast<double>(w.out[0]);
+    if (DepthwiseRingFloats(*spec) > 0)
+      operations += kCopiedOperations * static_cast<double>(w.in_pixels()) * whole;
+  } else {
+    operations = kSlowTap * taps * static_cast<double>(w.out_pixels()) * (whole + tail);
+  }
   Work work;
-  work.seconds = VectorSeconds(target, operations * vectors);
+  work.seconds = VectorSeconds(target, operations * static_cast<double>(spec->batch));
   work.bytes = ActivationBytes(request);
   work.tasks = static_cast<double>(CutDepthwise(*spec, request.threads).count);
   return Seconds(work, target, request.threads);
