@@ -1,8 +1,10 @@
 // Products by Strassen's algorithm against plain ones, of the sizes in the paper's table (Jiang et
-// al., MLSys 2020, table 3): least times of interleaved runs, the gain, the share of the peak of
-// the plain product, and the largest errors relative to the largest output.
-//   strassen [SECONDS for each size and number of threads, default 2 [M: only sizes of m rows]]
+// al., MLSys 2020, table 3) or of those given: least times of interleaved runs, what is saved and
+// what the cost model expects to be saved, the share of the peak of the plain product, what is
+// chosen, and the largest errors relative to the largest output.
+//   strassen [SECONDS for each size and number of threads, default 2 [MxKxN...]]
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -11,8 +13,10 @@
 #include <vector>
 
 #include "backends/cpu/cost.h"
-#include "backends/cpu/kernels/gemm/matmul.h"
-#include "backends/cpu/kernels/strassen/strassen.h"
+#include "backends/cpu/kernel_table.h"
+#include "base/aligned_buffer.h"
+#include "ir/text.h"
+#include "ops/catalogue.h"
 
 namespace sula::cpu {
 namespace {
@@ -24,92 +28,116 @@ struct Size {
 };
 constexpr Size kSizes[] = {
     {256, 256, 256}, {512, 512, 512}, {512, 512, 1024}, {1024, 1024, 1024}, {2048, 2048, 2048}};
+constexpr std::array<std::string_view, 3> kNames = {"packed_gemm", "strassen_1", "strassen_2"};
 
-std::vector<float> Random(int64_t count) {
+Tensor Random(int64_t rows, int64_t columns) {
   static std::mt19937 rng(1);
   std::normal_distribution<float> normal;
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& x : values) x = normal(rng);
-  return values;
-}
-
-template <class F>
-double Time(F run) {
-  const auto start = Clock::now();
-  run();
-  return std::chrono::duration<double>(Clock::now() - start).count();
+  Tensor t(DType::kFloat32, {rows, columns});
+  for (float& x : t.mutable_data<float>()) x = normal(rng);
+  return t;
 }
 
 // Of some rows, against sums in double.
-double LargestError(const Size& s, const std::vector<float>& a, const std::vector<float>& b,
-                    const std::vector<float>& c) {
+double LargestError(const Size& s, const Tensor& a, const Tensor& b, const float* c) {
   double largest = 0, error = 0;
-  for (int64_t i = 0; i < s.m; i += s.m / 16) {
+  for (int64_t i = 0; i < s.m; i += std::max<int64_t>(1, s.m / 16)) {
     std::vector<double> row(static_cast<size_t>(s.n));
     for (int64_t q = 0; q < s.k; ++q)
       for (int64_t j = 0; j < s.n; ++j)
-        row[static_cast<size_t>(j)] += double{a[static_cast<size_t>(i * s.k + q)]} *
-                                       double{b[static_cast<size_t>(q * s.n + j)]};
+        row[static_cast<size_t>(j)] += double{a.data<float>()[static_cast<size_t>(i * s.k + q)]} *
+                                       double{b.data<float>()[static_cast<size_t>(q * s.n + j)]};
     for (int64_t j = 0; j < s.n; ++j) {
       largest = std::max(largest, std::abs(row[static_cast<size_t>(j)]));
-      error = std::max(error, std::abs(double{c[static_cast<size_t>(i * s.n + j)]} -
-                                       row[static_cast<size_t>(j)]));
+      error = std::max(error, std::abs(double{c[i * s.n + j]} - row[static_cast<size_t>(j)]));
     }
   }
   return error / largest;
 }
 
+struct Candidate {
+  std::unique_ptr<Kernel> kernel;
+  AlignedBuffer workspace;
+  bool accepted = false;
+  double estimate = 0, error = 0, least = 1e9;
+};
+
 Status Measure(const Size& s, int threads, double seconds) {
-  const std::vector<float> a = Random(s.m * s.k), b = Random(s.k * s.n);
-  std::vector<float> c(static_cast<size_t>(s.m * s.n));
-  const Machine machine{BestTarget(), threads, CpuInfo::Get().l2_bytes};
+  const Tensor a = Random(s.m, s.k), b = Random(s.k, s.n);
+  AlignedBuffer c(static_cast<size_t>(s.m * s.n) * sizeof(float));
+  ASSIGN_OR_RETURN(
+      const Graph graph,
+      ParseGraph(StrCat("graph \"product\" { input %a: float32[", s.m, ",", s.k,
+                        "] input %b: float32[", s.k, ",", s.n, "] %y = MatMul(%a, %b) output %y }"),
+                 AllOps()));
+  const Node& node = graph.node(graph.TopologicalOrder().at(0));
+  const TensorDesc inputs[] = {DenseDesc(DType::kFloat32, {s.m, s.k}),
+                               DenseDesc(DType::kFloat32, {s.k, s.n})};
+  const TensorDesc outputs[] = {DenseDesc(DType::kFloat32, {s.m, s.n})};
+  const Tensor* const constants[] = {nullptr, &b};
+  const KernelRequest request{&node, inputs, outputs, constants, threads};
   const Parallel parallel(threads);
-  MatMulSpec plain_spec;
-  plain_spec.m = s.m, plain_spec.n = s.n, plain_spec.k = s.k;
-  plain_spec.a_index = plain_spec.b_index = {0};
-  ASSIGN_OR_RETURN(const MatMul plain, MatMul::Make(plain_spec, b.data(), nullptr, machine));
-  std::vector<Strassen> fast;
-  for (int levels = 1; levels <= kMaxStrassenLevels; ++levels) {
-    ASSIGN_OR_RETURN(Strassen made, Strassen::Make({levels, s.m, s.n, s.k, {}},
-                                                   {b.data(), 1, 0, s.n}, 1, nullptr, machine));
-    fast.push_back(std::move(made));
-  }
-  size_t workspace_bytes = plain.workspace_bytes();
-  for (const Strassen& f : fast) workspace_bytes = std::max(workspace_bytes, f.workspace_bytes());
-  AlignedBuffer workspace(workspace_bytes);
-  const auto run_plain = [&] {
-    MatMulArgs args;
-    args.a = a.data(), args.c = c.data(), args.workspace = workspace.data();
-    plain.Run(args, parallel);
+  std::array<Candidate, kNames.size()> candidates;
+  const auto run = [&](const Candidate& candidate) {
+    Status status;
+    const void* in[] = {a.data<float>().data(), nullptr};
+    void* out[] = {c.data()};
+    const Clock::time_point start = Clock::now();
+    candidate.kernel->Run({in, out, candidate.workspace.data(), parallel, &status});
+    return std::chrono::duration<double>(Clock::now() - start).count();
   };
-  const auto run_fast = [&](const Strassen& f) {
-    f.Run({a.data(), s.k, c.data(), s.n, nullptr, 0, workspace.data()}, parallel);
-  };
-  std::vector<double> errors;
-  run_plain();
-  errors.push_back(LargestError(s, a, b, c));
-  for (const Strassen& f : fast) {
-    run_fast(f);
-    errors.push_back(LargestError(s, a, b, c));
+  size_t chosen = 0;
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    const std::span<const KernelEntry> entries = CpuKernels(*node.op);
+    const KernelEntry& entry = *std::ranges::find(entries, kNames[i], &KernelEntry::name);
+    Candidate& candidate = candidates[i];
+    candidate.accepted = static_cast<bool>(entry.accept(request));
+    candidate.estimate = entry.estimate(request);
+    ASSIGN_OR_RETURN(candidate.kernel, entry.create(request));
+    candidate.workspace = AlignedBuffer(candidate.kernel->workspace_bytes());
+    run(candidate);
+    candidate.error = LargestError(s, a, b, c.as<float>());
+    if (candidate.accepted && candidate.estimate < candidates[chosen].estimate) chosen = i;
   }
-  std::vector<double> least(1 + fast.size(), 1e9);
-  const auto start = Clock::now();
+  const Clock::time_point start = Clock::now();
   do {
-    least[0] = std::min(least[0], Time(run_plain));
-    for (size_t i = 0; i < fast.size(); ++i)
-      least[i + 1] = std::min(least[i + 1], Time([&] { run_fast(fast[i]); }));
+    for (Candidate& candidate : candidates)
+      candidate.least = std::min(candidate.least, run(candidate));
   } while (std::chrono::duration<double>(Clock::now() - start).count() < seconds);
 
   const double flops = 2.0 * static_cast<double>(s.m * s.k) * static_cast<double>(s.n);
-  const double peak = PeakFlops(machine.target) * threads;
-  std::printf(
-      "| %ld x %ld x %ld | %d | %.3f (%.0f %%) | %.3f (%+.1f %%) | %.3f (%+.1f %%) | %.1e | "
-      "%.1e | %.1e |\n",
-      static_cast<long>(s.m), static_cast<long>(s.k), static_cast<long>(s.n), threads,
-      least[0] * 1e3, 100 * flops / least[0] / peak, least[1] * 1e3,
-      100 * (1 - least[1] / least[0]), least[2] * 1e3, 100 * (1 - least[2] / least[0]), errors[0],
-      errors[1], errors[2]);
+  const Candidate& plain = candidates[0];
+  std::printf("| %ld x %ld x %ld | %d | %.3f (%.0f %%)", static_cast<long>(s.m),
+              static_cast<long>(s.k), static_cast<long>(s.n), threads, plain.least * 1e3,
+              100 * flops / plain.least / (PeakFlops(BestTarget()) * threads));
+  for (size_t i = 1; i < candidates.size(); ++i) {
+    const Candidate& fast = candidates[i];
+    std::printf(" | %.3f (%+.1f %%, %+.1f %%)", fast.least * 1e3,
+                100 * (1 - fast.least / plain.least), 100 * (1 - fast.estimate / plain.estimate));
+  }
+  std::printf(" | %s", chosen == 0 ? "plain" : chosen == 1 ? "one" : "two");
+  for (const Candidate& candidate : candidates) std::printf(" | %.1e", candidate.error);
+  std::printf(" |\n");
   std::fflush(stdout);
+  return {};
+}
+
+Status Main(int argc, char** argv) {
+  const double seconds = argc > 1 ? std::atof(argv[1]) : 2;
+  std::vector<Size> sizes;
+  for (int i = 2; i < argc; ++i) {
+    long m = 0, k = 0, n = 0;
+    if (std::sscanf(argv[i], "%ldx%ldx%ld", &m, &k, &n) != 3 || m < 4 || k < 4 || n < 4)
+      return InvalidArgument(StrCat("not a size MxKxN of at least 4: ", argv[i]));
+    sizes.push_back({m, k, n});
+  }
+  if (sizes.empty()) sizes.assign(std::begin(kSizes), std::end(kSizes));
+  std::printf(
+      "| m x k x n | threads | plain, ms (of peak) | one level, ms (saved, expected) | two levels, "
+      "ms (saved, expected) | chosen | error, plain | one | two |\n"
+      "|---|---:|---:|---:|---:|---|---:|---:|---:|\n");
+  for (int threads : {1, 2})
+    for (const Size& size : sizes) RETURN_IF_ERROR(Measure(size, threads, seconds));
   return {};
 }
 
@@ -117,18 +145,8 @@ Status Measure(const Size& s, int threads, double seconds) {
 }  // namespace sula::cpu
 
 int main(int argc, char** argv) {
-  const double seconds = argc > 1 ? std::atof(argv[1]) : 2;
-  const int64_t rows = argc > 2 ? std::atoll(argv[2]) : 0;
-  std::printf(
-      "| m x k x n | threads | plain, ms (of peak) | one level, ms (saved) | two levels, ms "
-      "(saved) | error, plain | one | two |\n|---|---:|---:|---:|---:|---:|---:|---:|\n");
-  for (int threads : {1, 2}) {
-    for (const auto& size : sula::cpu::kSizes) {
-      if (rows != 0 && size.m != rows) continue;
-      if (sula::Status status = sula::cpu::Measure(size, threads, seconds); !status.ok()) {
-        std::fprintf(stderr, "error: %s\n", status.ToString().c_str());
-        return 1;
-      }
-    }
-  }
+  const sula::Status status = sula::cpu::Main(argc, argv);
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "error: %s\n", status.ToString().c_str());
+  return 1;
 }

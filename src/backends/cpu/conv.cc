@@ -252,45 +252,33 @@ Result<std::unique_ptr<Kernel>> CreateDepthwise(const KernelRequest& request) {
 
 // ---- pointwise, as a product by Strassen's algorithm
 
-StrassenSpec StrassenOf(const ConvSpec& s, int levels) {
-  return {levels, s.batch * s.window.out_pixels(), s.out_channels, s.in_channels, s.epilogue};
-}
-
-template <int kLevels>
-Verdict AcceptConvStrassen(const KernelRequest& request) {
+Verdict AcceptPointwise(const KernelRequest& request) {
   if (Verdict v = AcceptConv(request); !v) return v;
   const Result<ConvSpec> spec = ConvSpecOf(request);
   if (!spec->window.IsPointwise())
     return Verdict::No("a window of more than one pixel, or a stride");
   if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
-  return AcceptStrassen(request, StrassenOf(*spec, kLevels));
+  return Verdict::Yes();
+}
+
+StrassenProduct PointwiseProduct(const KernelRequest& request) {
+  const Result<ConvSpec> s = ConvSpecOf(request);
+  StrassenProduct r;
+  r.spec.m = s->batch * s->window.out_pixels();
+  r.spec.n = s->out_channels, r.spec.k = s->in_channels;
+  r.spec.epilogue = s->epilogue;
+  r.weights = {ConstantData(request, kW), s->in_channels, 0, 1};
+  r.in_stride = request.inputs[kX].pixel_stride;
+  r.out_stride = request.outputs[0].pixel_stride;
+  if (request.HasInput(kResidual)) r.residual_stride = request.inputs[kResidual].pixel_stride;
+  r.activation_bytes = ActivationBytes(request);
+  r.machine = MachineFor(request, *s);
+  return r;
 }
 
 template <int kLevels>
-double EstimateConvStrassen(const KernelRequest& request) {
-  const Result<ConvSpec> spec = ConvSpecOf(request);
-  return EstimateStrassen(StrassenOf(*spec, kLevels), ActivationBytes(request),
-                          MachineFor(request, *spec));
-}
-
-template <int kLevels>
-Result<std::unique_ptr<Kernel>> CreateConvStrassen(const KernelRequest& request) {
-  ASSIGN_OR_RETURN(const ConvSpec spec, ConvSpecOf(request));
-  const Machine machine = MachineFor(request, spec);
-  const StrassenSpec product = StrassenOf(spec, kLevels);
-  ASSIGN_OR_RETURN(Strassen impl,
-                   Strassen::Make(product, {ConstantData(request, kW), spec.in_channels, 0, 1}, 1,
-                                  ConstantData(request, kBias), machine));
-  return std::unique_ptr<Kernel>(std::make_unique<ConvKernel<Strassen>>(
-      std::move(impl), request, StrassenDetail(product, machine)));
-}
-
-template <int kLevels>
-constexpr KernelEntry kStrassenConv = {.name = StrassenName(kLevels),
-                                       .layouts = ConvLayouts,
-                                       .accept = AcceptConvStrassen<kLevels>,
-                                       .estimate = EstimateConvStrassen<kLevels>,
-                                       .create = CreateConvStrassen<kLevels>};
+constexpr KernelEntry kStrassenConv =
+    StrassenEntry<kLevels, AcceptPointwise, PointwiseProduct>(ConvLayouts);
 
 // ---- in the order of preference at equal cost
 

@@ -22,7 +22,7 @@ struct Work {
     double bytes = 0, set = 0;
     bool copied = false;  // half of the bytes are written
   };
-  std::array<Stream, 4> streams = {};
+  std::array<Stream, 5> streams = {};
   double tasks = 0;     // equal parts that threads share; 0: as many as it takes
   double sections = 1;  // times that threads are forked and joined
 };

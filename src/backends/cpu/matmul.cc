@@ -58,6 +58,14 @@ Verdict AcceptMatMul(const KernelRequest& request) {
   return Verdict::Yes();
 }
 
+// Bytes of the outputs and of the inputs but a constant b.
+double ActivationBytes(const KernelRequest& request) {
+  double bytes = BytesOf(request.outputs[0]);
+  for (const TensorDesc& t : request.inputs)
+    if (&t != &request.inputs[kB] || !request.IsConstant(kB)) bytes += BytesOf(t);
+  return bytes;
+}
+
 double EstimateMatMul(const KernelRequest& request) {
   const Result<MatMulSpec> s = SpecOf(request);
   const Machine machine = MachineOf(request);
@@ -68,9 +76,7 @@ double EstimateMatMul(const KernelRequest& request) {
   work.seconds *= products, work.tasks *= products;
   for (Work::Stream& stream : work.streams) stream.bytes *= products;
   if (plan.products > 1) work.streams[0].bytes = 0;  // each operand b is one of `bytes`
-  work.bytes = BytesOf(request.outputs[0]);
-  for (const TensorDesc& t : request.inputs)
-    if (&t != &request.inputs[kB] || !request.IsConstant(kB)) work.bytes += BytesOf(t);
+  work.bytes = ActivationBytes(request);
   if (!request.IsConstant(kB)) {
     work.bytes += 2 * BytesOf(request.inputs[kB]);  // packing
     ++work.sections;
@@ -118,12 +124,7 @@ Result<std::unique_ptr<Kernel>> CreateMatMul(const KernelRequest& request) {
 
 // ---- by Strassen's algorithm
 
-StrassenSpec StrassenOf(const MatMulSpec& s, int levels) {
-  return {levels, s.m * static_cast<int64_t>(s.a_index.size()), s.n, s.k, s.epilogue};
-}
-
-template <int kLevels>
-Verdict AcceptMatMulStrassen(const KernelRequest& request) {
+Verdict AcceptConstantProduct(const KernelRequest& request) {
   if (Verdict v = AcceptMatMul(request); !v) return v;
   if (!request.IsConstant(kB)) return Verdict::No("b is not constant");
   if (request.HasInput(kBias) && !request.IsConstant(kBias))
@@ -132,60 +133,26 @@ Verdict AcceptMatMulStrassen(const KernelRequest& request) {
   if (s->trans_a) return Verdict::No("a is transposed");
   if (s->b_count != 1) return Verdict::No(StrCat(s->b_count, " matrices b"));
   if (s->a_count != static_cast<int64_t>(s->a_index.size())) return Verdict::No("a is broadcast");
-  return AcceptStrassen(request, StrassenOf(*s, kLevels));
+  return Verdict::Yes();
 }
 
-template <int kLevels>
-double EstimateMatMulStrassen(const KernelRequest& request) {
+StrassenProduct ConstantProduct(const KernelRequest& request) {
   const Result<MatMulSpec> s = SpecOf(request);
-  double bytes = BytesOf(request.outputs[0]);
-  for (const TensorDesc& t : request.inputs)
-    if (&t != &request.inputs[kB]) bytes += BytesOf(t);
-  return EstimateStrassen(StrassenOf(*s, kLevels), bytes, MachineOf(request));
-}
-
-class StrassenKernel : public Kernel {
- public:
-  StrassenKernel(Strassen impl, int64_t k, int64_t n, std::string detail)
-      : impl_(std::move(impl)), k_(k), n_(n), detail_(std::move(detail)) {}
-  size_t workspace_bytes() const override { return impl_.workspace_bytes(); }
-  size_t constant_bytes() const override { return impl_.constant_bytes(); }
-  bool ReadsConstant(int i) const override { return i != int{kB} && i != int{kBias}; }
-  std::string Detail() const override { return detail_; }
-  void Run(const RunArgs& args) const noexcept override {
-    ConvArgs a;
-    a.in = static_cast<const float*>(args.inputs[kA]), a.in_stride = k_;
-    a.out = static_cast<float*>(args.outputs[0]), a.out_stride = n_;
-    if (args.inputs.size() > kResidual)
-      a.residual = static_cast<const float*>(args.inputs[kResidual]);
-    a.residual_stride = n_;
-    a.workspace = args.workspace;
-    impl_.Run(a, args.parallel);
-  }
-
- private:
-  Strassen impl_;
-  int64_t k_, n_;
-  std::string detail_;
-};
-
-template <int kLevels>
-Result<std::unique_ptr<Kernel>> CreateMatMulStrassen(const KernelRequest& request) {
-  ASSIGN_OR_RETURN(const MatMulSpec s, SpecOf(request));
-  const Machine machine = MachineOf(request);
-  const StrassenSpec product = StrassenOf(s, kLevels);
-  const WeightView b{ConstantData(request, kB), s.trans_b ? s.k : 1, 0, s.trans_b ? 1 : s.n};
-  ASSIGN_OR_RETURN(Strassen impl,
-                   Strassen::Make(product, b, s.alpha, ConstantData(request, kBias), machine));
-  return std::unique_ptr<Kernel>(std::make_unique<StrassenKernel>(
-      std::move(impl), s.k, s.n, StrassenDetail(product, machine)));
+  StrassenProduct r;
+  r.spec.m = s->m * s->a_count;
+  r.spec.n = s->n, r.spec.k = s->k;
+  r.spec.epilogue = s->epilogue;
+  r.weights = {ConstantData(request, kB), s->trans_b ? s->k : 1, 0, s->trans_b ? 1 : s->n};
+  r.scale = s->alpha;
+  r.in_stride = s->k, r.out_stride = s->n, r.residual_stride = s->n;
+  r.activation_bytes = ActivationBytes(request);
+  r.machine = MachineOf(request);
+  return r;
 }
 
 template <int kLevels>
-constexpr KernelEntry kStrassenMatMul = {.name = StrassenName(kLevels),
-                                         .accept = AcceptMatMulStrassen<kLevels>,
-                                         .estimate = EstimateMatMulStrassen<kLevels>,
-                                         .create = CreateMatMulStrassen<kLevels>};
+constexpr KernelEntry kStrassenMatMul =
+    StrassenEntry<kLevels, AcceptConstantProduct, ConstantProduct>();
 
 constexpr KernelEntry kMatMulKernels[] = {
     {.name = "packed_gemm",

@@ -1,59 +1,146 @@
 #include "backends/cpu/strassen_adapter.h"
 
+#include <cmath>
+#include <utility>
+
 #include "backends/cpu/cost.h"
 
 namespace sula::cpu {
 namespace {
 
-// Smaller blocks lose to what the sums cost: on one thread 256^3 loses 4 %, 512^3 gains 4 % (Zen
-// 3).
-// Few rows share the reading of seven sums of weights where a product reads four blocks; at 169
-// rows the estimate promised more than the eighth that there is to gain.
-constexpr int64_t kLeastRows = 128, kLeastColumns = 64, kLeastDepth = 256;
-// Vector operations for each vector of a term of a's sums, of the sum itself, and of a block of c
-// that a product is added to: loads and stores that miss L1 in part.
-constexpr double kTermOperations = 2, kSumOperations = 2, kUpdateOperations = 5;
+constexpr double kFloat = sizeof(float);
+constexpr size_t kIn = 0, kWeights = 1, kBias = 2, kResidual = 3;
+
+// Vector operations for each vector of a sum of blocks of a, and for each that is added to a tile
+// or stored besides c.
+constexpr double kSumOperations = 4, kTileOperations = 3;
+
+// Estimates and times differ by as much, and packed weights take up to three times as much memory.
+constexpr double kDoubt = 1.03;
+
+// Vector operations of all sums for each row of a block.
+double SumOperations(const StrassenPlan& plan, Target target) {
+  return (kSumOperations * static_cast<double>(plan.a_sums * plan.block_k) +
+          kTileOperations * static_cast<double>(plan.c_sums * plan.block_n)) /
+         GemmFor(target).lanes;
+}
+
+// The plain product.
+Work PlainWork(const StrassenSpec& spec, const Machine& machine) {
+  const GemmKernels& kernels = GemmFor(machine.target);
+  const std::vector<Panel> panels =
+      SplitColumns({spec.n, 1, spec.k, 1}, kernels.lanes, kernels.registers);
+  const GemmBlocks blocks =
+      ChooseGemmBlocks(spec.m, spec.n, 1, spec.k, spec.k * static_cast<int64_t>(sizeof(float)),
+                       static_cast<int>(panels.size()), kernels.tile_rows[panels.front().vectors],
+                       machine.threads, machine.l2_bytes);
+  return ProductWork(machine.target, panels, blocks, spec.m, 1, spec.k,
+                     static_cast<double>(spec.k) * kFloat);
+}
+
+StrassenSpec SpecOf(const StrassenProduct& product, int levels) {
+  StrassenSpec spec = product.spec;
+  spec.levels = levels;
+  return spec;
+}
+
+class StrassenKernel : public Kernel {
+ public:
+  StrassenKernel(Strassen impl, const StrassenProduct& product, std::string detail)
+      : impl_(std::move(impl)),
+        in_stride_(product.in_stride),
+        out_stride_(product.out_stride),
+        residual_stride_(product.residual_stride),
+        detail_(std::move(detail)) {}
+  size_t workspace_bytes() const override { return impl_.workspace_bytes(); }
+  size_t constant_bytes() const override { return impl_.constant_bytes(); }
+  bool ReadsConstant(int i) const override { return i != int{kWeights} && i != int{kBias}; }
+  std::string Detail() const override { return detail_; }
+  void Run(const RunArgs& args) const noexcept override {
+    ConvArgs a;
+    a.in = static_cast<const float*>(args.inputs[kIn]), a.in_stride = in_stride_;
+    a.out = static_cast<float*>(args.outputs[0]), a.out_stride = out_stride_;
+    if (args.inputs.size() > kResidual)
+      a.residual = static_cast<const float*>(args.inputs[kResidual]);
+    a.residual_stride = residual_stride_;
+    a.workspace = args.workspace;
+    impl_.Run(a, args.parallel);
+  }
+
+ private:
+  Strassen impl_;
+  int64_t in_stride_, out_stride_, residual_stride_;
+  std::string detail_;
+};
 
 }  // namespace
 
-Verdict AcceptStrassen(const KernelRequest& request, const StrassenSpec& spec) {
-  const int64_t rows = kLeastRows << spec.levels, columns = kLeastColumns << spec.levels;
-  const int64_t depth = kLeastDepth << spec.levels;
-  if (spec.m < rows || spec.n < columns || spec.k < depth)
-    return Verdict::No(StrCat("fewer than ", rows, " rows, ", columns, " columns or ", depth,
-                              " values to sum: ", spec.m, " x ", spec.n, " x ", spec.k));
+Verdict AcceptStrassen(const KernelRequest& request, const StrassenProduct& product, int levels) {
+  const StrassenSpec spec = SpecOf(product, levels);
   if (spec.epilogue.curve != Curve::kNone) return Verdict::No("an activation other than a clamp");
-  if (const double error = StrassenError(spec.levels); error > request.max_error) {
+  if (const double error = StrassenError(levels); error > request.max_error) {
     return Verdict::No(StrCat("an error of ", error,
-                              " of the largest output is to be expected, "
-                              "max_error is ",
+                              " of the largest output is to be expected, max_error is ",
                               request.max_error));
   }
+  const std::string size = StrCat(spec.m, " x ", spec.n, " x ", spec.k);
+  const GemmKernels& kernels = GemmFor(product.machine.target);
+  const int64_t grid = int64_t{1} << levels;
+  if (spec.m < grid * kernels.tile_rows[2] || spec.n < grid * kernels.lanes || spec.k < grid)
+    return Verdict::No(StrCat("blocks smaller than a tile: ", size));
+  const StrassenPlan plan = PlanStrassen(spec, product.machine);
+  const double saved = static_cast<double>((grid * grid * grid - plan.products) * plan.block_n) *
+                       static_cast<double>(plan.block_k) / kernels.lanes;
+  if (SumOperations(plan, product.machine.target) >= saved)
+    return Verdict::No(StrCat("sums take longer than the products they save: ", size));
   return Verdict::Yes();
 }
 
-double EstimateStrassen(const StrassenSpec& spec, double activation_bytes, const Machine& machine) {
+double EstimateStrassen(const StrassenProduct& product, int levels) {
+  const StrassenSpec spec = SpecOf(product, levels);
+  const Machine& machine = product.machine;
   const StrassenPlan plan = PlanStrassen(spec, machine);
-  Work work = ProductWork(machine.target, plan.panels, plan.blocks, plan.block_m, 1, plan.block_k,
-                          static_cast<double>(plan.block_k) * sizeof(float));
-  work.seconds *= plan.products;
-  for (Work::Stream& stream : work.streams) stream.bytes *= plan.products;
-  const double lanes = GemmFor(machine.target).lanes;
-  const auto rows = static_cast<double>(plan.block_m);
-  const double a = rows * static_cast<double>(plan.block_k) / lanes;
-  const double c = rows * static_cast<double>(plan.block_n) / lanes;
-  work.seconds += VectorSeconds(
-      machine.target,
-      a * (kTermOperations * static_cast<double>(plan.a_terms) + kSumOperations * plan.products) +
-          c * kUpdateOperations * static_cast<double>(plan.c_terms));
-  work.bytes = activation_bytes;
-  return Seconds(work, machine.target, machine.threads);
+  const GemmKernels& kernels = GemmFor(machine.target);
+  const auto rows = static_cast<double>(plan.block_m), depth = static_cast<double>(plan.block_k);
+  const auto products = static_cast<double>(plan.products);
+  const Work one = ProductWork(machine.target, plan.panels, plan.blocks, plan.block_m, 1,
+                               plan.block_k, depth * kFloat);
+  // What a plain product waits for besides its arithmetic is saved in proportion, and no more: if
+  // shorter panels wait less, that is not for having fewer products.
+  Work work = PlainWork(spec, machine);
+  const double share = products * rows * depth * static_cast<double>(plan.block_n) /
+                       (static_cast<double>(spec.m * spec.k) * static_cast<double>(spec.n));
+  for (Work::Stream& stream : work.streams) stream.bytes *= share;
+  // The weights of all products are gone through for a block of rows, before they come round.
+  const double weights = products * one.streams[0].bytes;
+  work.streams[0] = ColdStream(weights);
+  work.streams[1] = {weights * static_cast<double>(plan.blocks.row_blocks - 1), weights};
+  work.seconds = products * one.seconds +
+                 VectorSeconds(machine.target, rows * SumOperations(plan, machine.target)) +
+                 GemmSeconds(machine.target, plan.rest, spec.m, spec.k);
+  // Sums of a read two values for each that they write, a copy one.
+  const double values =
+      3 * static_cast<double>(plan.a_sums) + (plan.copies ? 2.0 * plan.grid * plan.grid : 0);
+  work.streams[4] = {values * rows * depth * kFloat,
+                     static_cast<double>(plan.grid * plan.blocks.rows * (spec.k + spec.n)) * kFloat,
+                     true};
+  work.bytes = product.activation_bytes;
+  // Blocks differ by a tile, no more.
+  const int64_t tile = kernels.tile_rows[plan.panels.front().vectors];
+  work.tasks = std::ceil(rows / static_cast<double>(tile));
+  return kDoubt * Seconds(work, machine.target, machine.threads);
 }
 
-std::string StrassenDetail(const StrassenSpec& spec, const Machine& machine) {
-  const StrassenPlan plan = PlanStrassen(spec, machine);
-  return StrCat(Name(machine.target), ", ", spec.levels, " level", spec.levels == 1 ? "" : "s",
-                ", ", plan.blocks.rows, " rows a block");
+Result<std::unique_ptr<Kernel>> CreateStrassen(const KernelRequest& request,
+                                               const StrassenProduct& product, int levels) {
+  const StrassenSpec spec = SpecOf(product, levels);
+  ASSIGN_OR_RETURN(Strassen impl, Strassen::Make(spec, product.weights, product.scale,
+                                                 ConstantData(request, kBias), product.machine));
+  const StrassenPlan plan = PlanStrassen(spec, product.machine);
+  std::string detail = StrCat(Name(product.machine.target), ", ", levels, " level",
+                              levels == 1 ? "" : "s", ", ", plan.blocks.rows, " rows a block");
+  return std::unique_ptr<Kernel>(
+      std::make_unique<StrassenKernel>(std::move(impl), product, std::move(detail)));
 }
 
 }  // namespace sula::cpu

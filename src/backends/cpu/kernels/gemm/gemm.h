@@ -21,6 +21,16 @@ enum class RowAccess : uint8_t {
   kStrips,    // pointers[t][pointer_offset + i]; k = 1: rows side by side, as in a planar image
 };
 
+// What else is done with the sums of a tile while they are in registers: `add` is added to them,
+// then they are written to `to`. Both have the rows and columns of c; either may be null, both may
+// be one.
+struct GemmSum {
+  const float* add = nullptr;
+  int64_t add_stride = 0;
+  float* to = nullptr;
+  int64_t to_stride = 0;
+};
+
 // Memory: a, c and residual may have any alignment; nothing outside the named rows and columns is
 // read or written. c may not overlap a; residual may be c itself.
 struct GemmCall {
@@ -39,6 +49,8 @@ struct GemmCall {
   float* c = nullptr;
   int64_t c_stride = 0;
   float* const* c_rows = nullptr;  // if given, row i begins at c_rows[i] instead (kPointers only)
+  const GemmSum* sums = nullptr;   // in this order, before residual and epilogue; kStrided only
+  int num_sums = 0;
   const float* residual = nullptr;
   int64_t residual_stride = 0;
   Epilogue epilogue;

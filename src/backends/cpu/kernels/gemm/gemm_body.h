@@ -28,7 +28,8 @@ struct GemmTiles {
   float* c;
   int64_t c_stride;
   float* const* c_rows;
-  int64_t column;  // of c_rows
+  const GemmSum *sums, *sums_end;
+  int64_t row, column;  // the first ones, of sums; the column also of c_rows
   const float* residual;
   int64_t residual_stride;
   int last;  // valid lanes of the last vector
@@ -66,8 +67,8 @@ template <class V, int kRows, int kVectors, bool kPrefetch>
   asm volatile("" ::: "memory");
 }
 
-// Adds the residual, clamps and stores one tile. What differs between calls is decided once per
-// tile, outside of the unrolled loops.
+// Adds the residual, clamps and stores one tile (c[0] null: does not store). What differs between
+// calls is decided once per tile, outside of the unrolled loops.
 template <class V, int kRows, int kVectors>
 [[gnu::always_inline]] inline void FinishTile(V (&acc)[kRows][kVectors], float* (&c)[kRows],
                                               const float* residual, int64_t residual_stride,
@@ -105,6 +106,7 @@ template <class V, int kRows, int kVectors>
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) acc[i][v] = Min(hi, acc[i][v]);
   }
+  if (!c[0]) return;
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i)
 #pragma GCC unroll 4
@@ -123,6 +125,7 @@ template <class V, int kRows, int kVectors>
 template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
 [[gnu::noinline]] void RunGemmTiles(const GemmTiles& tiles) {
   constexpr int kUnroll = 4, kStep = kVectors * V::kLanes;
+  constexpr bool kSums = kAccess == RowAccess::kStrided && kPrefetch;
   const GemmTiles* t = &tiles;
   const char* ahead = t->ahead;
   const int64_t ahead_step = t->ahead_step;
@@ -185,17 +188,41 @@ template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
     }
     asm volatile("" : "+r"(t));
     float* c[kRows];
-    c[0] = t->c + row * t->c_stride;
+    const auto at = [&](float* first, int64_t stride) __attribute__((always_inline)) {
+      c[0] = first;
 #pragma GCC unroll 16
-    for (int i = 1; i < kRows; ++i) c[i] = c[i - 1] + t->c_stride;
-    if constexpr (kAccess == RowAccess::kPointers) {
-      if (t->c_rows) {
-#pragma GCC unroll 16
-        for (int i = 0; i < kRows; ++i) c[i] = t->c_rows[row + i] + t->column;
-      }
-    }
+      for (int i = 1; i < kRows; ++i) c[i] = c[i - 1] + stride;
+    };
     const float* residual = t->residual ? t->residual + row * t->residual_stride : nullptr;
-    FinishTile(acc, c, residual, t->residual_stride, t->last, t->lo, t->hi);
+    if constexpr (kSums) {
+      constexpr float kInfinity = std::numeric_limits<float>::infinity();
+      // One loop for the sums and c, so that its unrolled steps are there once.
+      for (const GemmSum* s = t->sums;; ++s) {
+        const bool last = s == t->sums_end;
+        const float* add = residual;
+        int64_t add_stride = t->residual_stride;
+        if (last) {
+          at(t->c + row * t->c_stride, t->c_stride);
+        } else {
+          const int64_t i = t->row + row;
+          at(s->to ? s->to + i * s->to_stride + t->column : nullptr, s->to_stride);
+          add = s->add ? s->add + i * s->add_stride + t->column : nullptr;
+          add_stride = s->add_stride;
+        }
+        FinishTile(acc, c, add, add_stride, t->last, last ? t->lo : -kInfinity,
+                   last ? t->hi : kInfinity);
+        if (last) break;
+      }
+    } else {
+      at(t->c + row * t->c_stride, t->c_stride);
+      if constexpr (kAccess == RowAccess::kPointers) {
+        if (t->c_rows) {
+#pragma GCC unroll 16
+          for (int i = 0; i < kRows; ++i) c[i] = t->c_rows[row + i] + t->column;
+        }
+      }
+      FinishTile(acc, c, residual, t->residual_stride, t->last, t->lo, t->hi);
+    }
   }
 }
 
@@ -233,6 +260,7 @@ void RunGemmPanel(const GemmCall& call, const Panel& panel, int64_t begin, int64
   t.taps = call.taps, t.k = call.k;
   t.b = call.b + panel.offset, t.bias = call.bias + panel.column;
   t.c_stride = call.c_stride, t.column = panel.column;
+  t.sums = call.sums, t.sums_end = call.sums + call.num_sums;
   t.residual_stride = call.residual_stride;
   t.last = panel.columns - (kVectors - 1) * V::kLanes;
   t.lo = call.epilogue.lo, t.hi = call.epilogue.hi;
@@ -252,6 +280,7 @@ void RunGemmPanel(const GemmCall& call, const Panel& panel, int64_t begin, int64
     t.pointers = kAccess == RowAccess::kPointers ? call.pointers + row : call.pointers;
     t.pointer_offset =
         call.pointer_offset + panel.input + (kAccess == RowAccess::kStrips ? row : 0);
+    t.row = row;
     t.c = call.c + row * call.c_stride + panel.column;
     t.c_rows = call.c_rows ? call.c_rows + row : nullptr;
     t.residual =
@@ -286,10 +315,11 @@ void RunGemm(const GemmCall& call, int64_t row_begin, int64_t row_end, int panel
              int panel_end) {
   switch (call.access) {
     case RowAccess::kStrided:
-      return call.prefetch ? RunGemmPanels<V, RowAccess::kStrided, true>(call, row_begin, row_end,
-                                                                         panel_begin, panel_end)
-                           : RunGemmPanels<V, RowAccess::kStrided, false>(call, row_begin, row_end,
-                                                                          panel_begin, panel_end);
+      return call.prefetch || call.num_sums > 0
+                 ? RunGemmPanels<V, RowAccess::kStrided, true>(call, row_begin, row_end,
+                                                               panel_begin, panel_end)
+                 : RunGemmPanels<V, RowAccess::kStrided, false>(call, row_begin, row_end,
+                                                                panel_begin, panel_end);
     case RowAccess::kPointers:
       return RunGemmPanels<V, RowAccess::kPointers, true>(call, row_begin, row_end, panel_begin,
                                                           panel_end);
