@@ -111,6 +111,8 @@ void DepthwiseBands::ChooseBands(int64_t weight_bytes) {
     by_groups_ = small_group && GroupImbalance() <= by_rows && (first || weight_bytes > map_bytes);
     if (!by_groups_) chunk_rows_ = share;
   }
+  // The depthwise kernel cuts the channels of a tensor itself.
+  if (!first && !by_groups_) groups_ = {{0, middle_channels(), 0, 0}};
   band_rows_ = chunk_rows_;
   const auto fits = [&](int64_t r) {
     return RowsRead(w, r) * input_row + r * output_row <= budget;
