@@ -170,9 +170,13 @@ void PrintBackends(const PlanReport& report) {
   fmt::print("  without a fast kernel, so run on reference: {}\n", text);
 }
 
-void Print(const PlanReport& report, const MachineSpeed& machine, const Options& o) {
+void Print(const Explained& explained, const Options& o) {
+  const PlanReport& report = explained.profile.report;
+  const MachineSpeed& machine = explained.speed;
   Heading(fmt::format("{}  ({} commands, {} thread{})", o.model, report.nodes.size(),
                       report.threads, report.threads == 1 ? "" : "s"));
+  if (explained.chosen_by)
+    fmt::print("  predicted by the machine profile: {}\n", OriginText(*explained.chosen_by));
   if (const std::string tuned = TuneText(report.tune); !tuned.empty()) fmt::print("  {}\n", tuned);
   if (report.locked_nodes > 0)
     fmt::print("  {} kernels as the scheme lock '{}' tells\n", report.locked_nodes,
@@ -209,13 +213,15 @@ Status Run(const Options& o) {
       if (!profile) return Status(profile.error()).AddContext("running '" + o.model + "'");
       explained.profile = std::move(profile).value();
     }
+    if (o.session.backend.empty() || o.session.backend == "cpu")
+      explained.chosen_by = MachineProfile(explained.profile.report.threads);
     explained.speed = MeasureMachine(explained.profile.report.threads);
   }
   if (!o.html.empty()) return WritePage(o.html, "explain.html", ToJson(explained));
   if (o.json) {
     fmt::print("{}\n", Text(PlanJson(explained)));
   } else {
-    Print(explained.profile.report, explained.speed, o);
+    Print(explained, o);
   }
   return {};
 }

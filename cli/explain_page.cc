@@ -41,6 +41,7 @@ Json MachineJson(const MachineSpeed& speed) {
 // What is known of the machine, and of each command the bound that sets.
 void AddMachine(Json& j, const Explained& e) {
   j["machine"] = MachineJson(e.speed);
+  if (e.chosen_by) j["machine"]["profile"] = ToJson(*e.chosen_by);
   for (size_t i = 0; i < e.profile.report.nodes.size(); ++i) {
     const Roofline roofline = RooflineOf(e.profile.report.nodes[i], e.speed);
     if (roofline.seconds <= 0) continue;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "profile.h"
@@ -14,6 +15,7 @@ struct Explained {
   ModelInfo info;
   Profile profile;  // without runs: estimates alone
   MachineSpeed speed;
+  std::optional<ProfileInUse> chosen_by;  // of the CPU backend
 };
 
 // The report with, under "machine", what the machine can do and, of each command, the bound that

@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "report_json.h"
+#include "schemes.h"
 #include "terminal.h"
 
 namespace sula::cli {
@@ -20,14 +21,13 @@ struct Options {
 Status Run(const Options& o) {
   const ProfileInUse profile = o.renew ? RenewMachineProfile(o.threads) : MachineProfile(o.threads);
   if (o.json) {
-    nlohmann::ordered_json j;
-    j["file"] = profile.file, j["note"] = profile.note, j["profile"] = profile.text;
+    nlohmann::ordered_json j = ToJson(profile);
+    j["profile"] = profile.text;
     fmt::print("{}\n", Text(j));
     return {};
   }
   fmt::print("{}", profile.text);
-  fmt::print(stderr, "sula: note: {}{}\n", profile.note,
-             profile.file.empty() ? "" : fmt::format("; kept in {}", profile.file));
+  fmt::print(stderr, "sula: note: {}\n", OriginText(profile));
   return {};
 }
 

@@ -7,6 +7,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+std::string_view Name(TuneOutcome outcome) {
+  switch (outcome) {
+    case TuneOutcome::kSame: return "same";
+    case TuneOutcome::kTuned: return "tuned";
+    case TuneOutcome::kUntuned: return "untuned";
+    case TuneOutcome::kUncompared: return "uncompared";
+    default: return "none";
+  }
+}
+
 Json ToJson(const CandidateReport& c) {
   Json candidate{{"backend", c.backend}, {"kernel", c.kernel}, {"nodes", c.nodes}};
   if (c.refused.empty()) {
@@ -72,7 +82,10 @@ Json ToJson(const PlanReport& report) {
                  {"predicted_seconds", report.tune.predicted_seconds},
                  {"covered_seconds", report.tune.covered_seconds},
                  {"candidates", report.tune.candidates},
-                 {"runs", report.tune.runs}};
+                 {"runs", report.tune.runs},
+                 {"outcome", Name(report.tune.outcome)},
+                 {"tuned_run_seconds", report.tune.tuned_run_seconds},
+                 {"untuned_run_seconds", report.tune.untuned_run_seconds}};
   j["nodes"] = Json::array();
   for (const NodeReport& n : report.nodes) j["nodes"].push_back(ToJson(n));
   j["placements"] = Json::array();
@@ -101,6 +114,10 @@ Json ToJson(const std::vector<ValueInfo>& values) {
     list.push_back(
         {{"name", v.name}, {"dtype", Name(v.dtype)}, {"dims", v.dims}, {"type", v.type}});
   return list;
+}
+
+Json ToJson(const ProfileInUse& profile) {
+  return {{"file", profile.file}, {"note", profile.note}, {"named", profile.named}};
 }
 
 std::string Text(const Json& json) {

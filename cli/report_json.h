@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "profile.h"
+#include "sula/machine.h"
 #include "sula/model.h"
 
 namespace sula::cli {
@@ -13,6 +14,9 @@ nlohmann::ordered_json ToJson(const PlanReport& report);
 // "runs".
 nlohmann::ordered_json ToJson(const Profile& profile);
 nlohmann::ordered_json ToJson(const std::vector<ValueInfo>& values);
+
+// Where a machine profile comes from: "file", "note", "named".
+nlohmann::ordered_json ToJson(const ProfileInUse& profile);
 
 // As text; bytes that are not UTF-8 are replaced.
 std::string Text(const nlohmann::ordered_json& json);

@@ -60,12 +60,39 @@ Status SaveSchemes(const SchemeFlags& flags, const Session& session) {
 std::string TuneText(const TuneReport& report) {
   if (report.budget_seconds <= 0) return "";
   if (report.distinct_nodes == 0) return "nothing to tune: no node has a choice";
-  return fmt::format(
+  std::string text = fmt::format(
       "tuned {} of {} kinds of nodes that have a choice ({} of their predicted time), {} kernels "
       "in {} runs, {}",
       report.measured_nodes, report.distinct_nodes,
       FormatPercent(report.covered_seconds, report.predicted_seconds), report.candidates,
       report.runs, FormatSeconds(report.seconds));
+  const std::string tuned = FormatSeconds(report.tuned_run_seconds),
+                    untuned = FormatSeconds(report.untuned_run_seconds);
+  switch (report.outcome) {
+    case TuneOutcome::kNone: break;
+    case TuneOutcome::kSame: return text + "; it changed no choice";
+    case TuneOutcome::kTuned:
+      return text + fmt::format("; the tuned plan is kept: {} a run, untuned {}", tuned, untuned);
+    case TuneOutcome::kUntuned:
+      return text + fmt::format("; the untuned plan is kept: {} a run, tuned {}", untuned, tuned);
+    case TuneOutcome::kUncompared:
+      return text +
+             "; the untuned plan is kept, as the tuned one could not be held against it: "
+             "allow more seconds";
+  }
+  return text;
+}
+
+std::string OriginText(const ProfileInUse& profile) {
+  if (profile.note == "read")
+    return fmt::format("read from {}{}", profile.file,
+                       profile.named ? ", which SULA_MACHINE names" : "");
+  const std::string kept = profile.file.empty()
+                               ? (profile.named ? "not kept, as SULA_MACHINE tells" : "not kept")
+                               : fmt::format("kept in {}{}", profile.file,
+                                             profile.named ? ", which SULA_MACHINE names" : "");
+  if (profile.note == "measured") return "measured now; " + kept;
+  return fmt::format("{}; {}", profile.note, kept);
 }
 
 }  // namespace sula::cli

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "model_options.h"
+#include "sula/machine.h"
 
 namespace sula::cli {
 
@@ -24,7 +25,11 @@ void ShowTuning(const TuneProgress& at, double budget, Progress& progress);
 // Writes the session's schemes to the file asked for, if any.
 Status SaveSchemes(const SchemeFlags& flags, const Session& session);
 
-// "tuned 31 of 40 kinds of nodes (97.0 % of the predicted time) in 12.3 s"; empty without tuning.
+// "tuned 31 of 40 kinds of nodes (97.0 % of the predicted time) in 12.3 s; the tuned plan is kept:
+// ..."; empty without tuning.
 std::string TuneText(const TuneReport& report);
+
+// "read from FILE, which SULA_MACHINE names", "measured now; kept in FILE"
+std::string OriginText(const ProfileInUse& profile);
 
 }  // namespace sula::cli

@@ -28,9 +28,10 @@ MachineSpeed MeasureMachine(int threads);
 // folder ($XDG_CACHE_HOME or ~/.cache, sula/machine-....txt), or in the file that SULA_MACHINE in
 // the environment names; SULA_MACHINE=off keeps nothing. The same file gives the same choices.
 struct ProfileInUse {
-  std::string file;  // where it is kept; empty: nowhere
-  std::string note;  // "read" or "measured", and why it was not read or could not be kept
-  std::string text;  // all of it, as the file has it
+  std::string file;    // where it is kept; empty: nowhere
+  std::string note;    // "read" or "measured", and why it was not read or could not be kept
+  bool named = false;  // SULA_MACHINE names the file, or says that there is to be none
+  std::string text;    // all of it, as the file has it
 };
 // For plans of `threads` threads (0: as many as there are CPUs) and fewer that have been made.
 ProfileInUse MachineProfile(int threads);

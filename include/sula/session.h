@@ -110,6 +110,14 @@ struct TensorPlacement {
   size_t offset = 0, bytes = 0;
   int first_command = 0, last_command = 0;  // lifetime, inclusive
 };
+// Which plan a measured search ended with.
+enum class TuneOutcome : uint8_t {
+  kNone,        // nothing was measured
+  kSame,        // measuring changed no choice
+  kTuned,       // that of the fastest kernels
+  kUntuned,     // that of the estimates: as a whole it is as fast, or faster
+  kUncompared,  // the same, for want of time, or because runs on made-up inputs fail
+};
 // What a measured search did.
 struct TuneReport {
   double budget_seconds = 0, seconds = 0;  // allowed, taken
@@ -119,6 +127,10 @@ struct TuneReport {
   double predicted_seconds = 0;            // of a run of all `nodes`
   double covered_seconds = 0;              // of these, nodes whose kernels were measured
   int candidates = 0, runs = 0;            // kernels that were timed, and how often in all
+  // Kernels that are fastest by themselves need not be so together: the plan of the fastest kernels
+  // and the one of the estimates alone run in turns, and the faster one is kept.
+  TuneOutcome outcome = TuneOutcome::kNone;
+  double tuned_run_seconds = 0, untuned_run_seconds = 0;  // least; 0: not compared
 };
 struct PlanReport {
   std::vector<NodeReport> nodes;            // commands in order, layout copies included (op "Copy")

@@ -2,6 +2,7 @@
 #include "sula/machine.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "backends/cpu/machine_profile.h"
 #include "backends/cpu/machine_speed.h"
@@ -31,7 +32,8 @@ ProfileInUse MachineProfile(int threads) {
   cpu::MachineProfile profile = cpu::CurrentProfile();
   if (threads > 1) profile.parallel = {cpu::CurrentParallel(threads)};
   const cpu::ProfileOrigin origin = cpu::CurrentProfileOrigin();
-  return {origin.file, origin.note, cpu::ToText(profile)};
+  const char* const named = std::getenv("SULA_MACHINE");
+  return {origin.file, origin.note, named && *named, cpu::ToText(profile)};
 }
 
 ProfileInUse RenewMachineProfile(int threads) {

@@ -29,6 +29,9 @@ struct PlanOptions {
   std::string choice_key;
   bool kept_choice = false;  // `lock` is what the pack cache kept, and nobody's order
   TuneOptions tune;          // no measuring without seconds, nor with a lock that is not adapted
+  // What has been measured before; see SchemeOptions. Not with `tune`.
+  const SchemeTimes* times = nullptr;
+  bool times_decide = true;
   // Its scope must have been checked; see SchemeOptions. Outlives Make.
   const SchemeLock* lock = nullptr;
   bool adapt_lock = false;
@@ -36,6 +39,7 @@ struct PlanOptions {
 
 class Plan {
  public:
+  // With tuning, two plans exist for as long as they are compared (TuneReport).
   // input_types: concrete, in graph order (ConcreteInputTypes). The backends must outlive the plan;
   // the first one does layout copies and owns the memory, the last one takes every node. All must
   // address the host's memory. Errors name node, operator and shapes.
@@ -66,6 +70,12 @@ class Plan {
  private:
   friend class PlanBuilder;
   struct Impl;
+  // Measures kernels, makes the plan that they suggest and the one of the estimates, and returns
+  // the faster one (tuned_plan.cc).
+  static Result<std::unique_ptr<Plan>> MakeTuned(const Graph& model,
+                                                 const std::vector<TensorType>& input_types,
+                                                 std::span<Backend* const> backends,
+                                                 const PlanOptions& options);
   explicit Plan(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

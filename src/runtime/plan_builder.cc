@@ -34,15 +34,11 @@ class PlanBuilder {
                           .pad_pixels = options_.pad_pixels,
                           .chains = options_.chains,
                           .refused = {},
+                          .times = options_.times,
+                          .times_decide = options_.times_decide,
                           .lock = options_.lock,
                           .adapt_lock = options_.adapt_lock};
     const bool fixed = options_.lock && !options_.adapt_lock;
-    SchemeTimes times;
-    if (options_.tune.seconds > 0 && !fixed) {
-      ASSIGN_OR_RETURN(times, MeasureSchemes(concrete_, plan_->backends, schemes, options_.tune,
-                                             plan_->report.tune));
-      schemes.times = &times;
-    }
     RETURN_IF_ERROR(MakeSteps(schemes));
     if (IsTooLarge()) {
       if (fixed) return LockTooLarge();
@@ -260,7 +256,7 @@ class PlanBuilder {
     if (!options_.pack_cache) return {};
     if (!options_.choice_key.empty())
       packs_->Take(options_.choice_key,
-                   Print({.library = {}, .scope = {}, .nodes = plan_->schemes}));
+                   Print({.library = {}, .scope = {}, .kept = {}, .nodes = plan_->schemes}));
     RETURN_IF_ERROR(packs_->Keep());
     plan_->report.pack_cache = options_.pack_cache->outcome();
     return {};
@@ -518,6 +514,8 @@ Result<std::unique_ptr<Plan>> Plan::Make(const Graph& model,
                                          const std::vector<TensorType>& input_types,
                                          std::span<Backend* const> backends,
                                          const PlanOptions& options) {
+  const bool fixed = options.lock && !options.adapt_lock;
+  if (options.tune.seconds > 0 && !fixed) return MakeTuned(model, input_types, backends, options);
   return PlanBuilder(model, backends, options).Build(input_types);
 }
 

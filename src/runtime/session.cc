@@ -36,6 +36,13 @@ Result<std::vector<std::unique_ptr<Backend>>> MakeBackends(const std::string& na
   return backends;
 }
 
+std::optional<KeptPlan> KeptPlanOf(const TuneReport& tune) {
+  if (tune.outcome == TuneOutcome::kNone || tune.outcome == TuneOutcome::kSame) return {};
+  return KeptPlan{.tuned = tune.outcome == TuneOutcome::kTuned,
+                  .tuned_seconds = tune.tuned_run_seconds,
+                  .untuned_seconds = tune.untuned_run_seconds};
+}
+
 }  // namespace
 
 struct Session::Impl {
@@ -210,7 +217,12 @@ Status Session::Run() { return impl_->plan().Run(impl_->profile); }
 void Session::SetProfiling(bool on) { impl_->profile = on; }
 PlanReport Session::Report() const { return impl_->plan().report(); }
 Result<std::string> Session::Schemes() const {
-  SchemeLock lock{.library = SULA_VERSION, .scope = {}, .nodes = impl_->plan().schemes()};
+  SchemeLock lock{
+      .library = SULA_VERSION, .scope = {}, .kept = {}, .nodes = impl_->plan().schemes()};
+  if (impl_->lock && !impl_->options.adapt_schemes)
+    lock.kept = impl_->lock->kept;
+  else
+    lock.kept = KeptPlanOf(impl_->plan().report().tune);
   ASSIGN_OR_RETURN(lock.scope, impl_->ScopeOf(impl_->plans.front().inputs));
   return Print(lock);
 }

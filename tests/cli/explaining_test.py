@@ -134,6 +134,10 @@ class Schemes(Case):
         tuned, kernels = self.kernels(model, "--threads", "1", "--tune", "5", "--save-schemes", lock)
         self.assertGreater(tuned["tune"]["measured_nodes"], 0)
         self.assertLessEqual(tuned["tune"]["covered_seconds"], tuned["tune"]["predicted_seconds"] * 1.000001)
+        tune = tuned["tune"]
+        self.assertIn(tune["outcome"], ("same", "tuned", "untuned"))
+        if tune["outcome"] != "same":
+            self.assertEqual(tune["outcome"] == "tuned", tune["tuned_run_seconds"] < tune["untuned_run_seconds"])
         conv = next(n for n in tuned["nodes"] if n["op"] == "Conv")
         timed = [c for c in conv["candidates"] if c.get("measured_seconds", 0) > 0]
         self.assertGreaterEqual(len(timed), 2)
@@ -144,6 +148,8 @@ class Schemes(Case):
         with open(lock, encoding="utf-8") as f:
             lines = f.read().splitlines()
         self.assertEqual(lines[0], "sula-schemes 1")
+        kept = [line.split()[1] for line in lines if line.startswith("kept ")]
+        self.assertEqual(kept, [] if tune["outcome"] == "same" else [tune["outcome"]])
         named = {line.split()[1]: line.split()[3] for line in lines if line.startswith("node ")}
         self.assertEqual(named, kernels)
         locked, again = self.kernels(model, "--threads", "1", "--schemes", lock)
@@ -167,6 +173,7 @@ class Schemes(Case):
     def test_terminal_and_page_show_both_times(self):
         model = self.write("net.onnx", net())
         text = self.sula("explain", model, "--threads", "1", "--tune", "5").stdout
+        self.assertRegex(text, "plan is kept: .* a run, |changed no choice")
         for part in ("tuned", "kinds of nodes", "predicted", "measured", "chosen", "x the time", "refused: "):
             self.assertIn(part, text)
         page = self.path("net.html")
@@ -176,6 +183,26 @@ class Schemes(Case):
         self.assertTrue(any(c.get("measured_seconds") for n in data["nodes"] for c in n["candidates"]))
         bench = self.sula("bench", model, "--threads", "1", "--seconds", "0.01", "--tune", "5").stdout
         self.assertIn("tuned", bench)
+
+    def test_where_predictions_come_from(self):
+        model = self.write("net.onnx", net())
+        machine = self.path("machine.txt")
+        before = os.environ.get("SULA_MACHINE")
+        os.environ["SULA_MACHINE"] = machine
+        try:
+            text = self.sula("explain", model, "--threads", "1", "--brief").stdout
+            self.assertIn(f"machine profile: measured now; kept in {machine}, which SULA_MACHINE names", text)
+            text = self.sula("explain", model, "--threads", "1", "--brief").stdout
+            self.assertIn(f"machine profile: read from {machine}, which SULA_MACHINE names", text)
+            plan = json.loads(self.sula("explain", model, "--threads", "1", "--json").stdout)
+            self.assertEqual(plan["machine"]["profile"], {"file": machine, "note": "read", "named": True})
+            text = self.sula("explain", model, "--backend", "reference", "--brief").stdout
+            self.assertNotIn("machine profile", text)
+        finally:
+            if before is None:
+                del os.environ["SULA_MACHINE"]
+            else:
+                os.environ["SULA_MACHINE"] = before
 
     def test_locks_that_do_not_fit(self):
         model = self.write("net.onnx", net())

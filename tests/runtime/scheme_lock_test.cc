@@ -16,6 +16,7 @@ SchemeLock Sample() {
                 .isa = "avx2",
                 .threads = 2,
                 .inputs = {{"x", {1, 3, 224, 224}}, {"a scalar", {}}}};
+  lock.kept = {.tuned = true, .tuned_seconds = 1.5e-3, .untuned_seconds = 0.012};
   lock.nodes = {{.name = "conv1",
                  .op = "Conv",
                  .backend = "cpu",
@@ -38,6 +39,10 @@ SchemeLock Sample() {
 void ExpectEqual(const SchemeLock& a, const SchemeLock& b) {
   EXPECT_EQ(a.library, b.library);
   EXPECT_TRUE(CheckScope(a.scope, b.scope).ok());
+  ASSERT_TRUE(a.kept && b.kept);
+  EXPECT_EQ(a.kept->tuned, b.kept->tuned);
+  EXPECT_NEAR(a.kept->tuned_seconds, b.kept->tuned_seconds, 5e-8);
+  EXPECT_NEAR(a.kept->untuned_seconds, b.kept->untuned_seconds, 5e-8);
   ASSERT_EQ(a.nodes.size(), b.nodes.size());
   for (size_t i = 0; i < a.nodes.size(); ++i) {
     EXPECT_EQ(a.nodes[i].name, b.nodes[i].name);
@@ -58,6 +63,7 @@ cpu AuthenticAMD-25-1 avx2
 threads 2
 input "a scalar" scalar
 input x 1,3,224,224
+kept tuned 1500.0 12000.0
 
 # node  operator  kernel  layouts  predicted and measured microseconds
 node conv1 Conv cpu/winograd last,row,-->last 120.5 98.25  # F(4x4,3x3)
@@ -69,7 +75,7 @@ TEST(SchemeLock, ReadsWhatItPrints) {
   const Result<SchemeLock> back = ParseSchemeLock(Print(Sample()));
   ASSERT_TRUE(back) << back.error().ToString();
   ExpectEqual(*back, Sample());
-  EXPECT_EQ(back->nodes[0].line, 10);
+  EXPECT_EQ(back->nodes[0].line, 11);
 }
 
 TEST(SchemeLock, LineEndsAndOrderDoNotMatter) {
@@ -93,6 +99,9 @@ TEST(SchemeLock, ErrorsNameTheLine) {
       {"sula-schemes x\n", "'x' is not a version"},
       {"sula-schemes 1\ncpu a b\nthreads 1\n", "no line 'model'"},
       {head + "threads 2\n", "a second line 'threads'"},
+      {head + "kept both 1 2\n", "'both' is neither tuned nor untuned"},
+      {head + "kept tuned 1\n", "expected 'kept tuned|untuned"},
+      {head + "kept tuned 1 -2\n", "'-2' is not a number"},
       {head + "speed 3\n", "unknown line 'speed'"},
       {head + "node a Relu cpu/x row->row 1\n", "node NAME OPERATOR"},
       {head + "node a Relu cpu row->row 1 1\n", "'cpu' is not of the form backend/kernel"},

@@ -29,6 +29,8 @@ using testing::HasSubstr;
 std::mt19937 g_random(1);
 bool g_random_estimates = false;
 int g_runs[3], g_alive = 0, g_most_alive = 0;
+int g_microseconds_in_plan[3];  // of a kernel among those of whole plans; 0: as it is by itself
+double g_fast_estimate;
 
 double Estimate(double seconds) {
   return g_random_estimates ? std::uniform_real_distribution<double>(1e-6, 1e-3)(g_random)
@@ -45,8 +47,10 @@ class SpinKernel : public Kernel {
     ++g_runs[which_];
     // Far enough apart that what else runs on the machine does not change their order.
     static constexpr int kMicroseconds[] = {1000, 50, 4000};
+    const bool in_plan = g_alive > 4 && g_microseconds_in_plan[which_] > 0;
     const auto end =
-        std::chrono::steady_clock::now() + std::chrono::microseconds(kMicroseconds[which_]);
+        std::chrono::steady_clock::now() +
+        std::chrono::microseconds(in_plan ? g_microseconds_in_plan[which_] : kMicroseconds[which_]);
     while (std::chrono::steady_clock::now() < end) {
     }
   }
@@ -74,7 +78,7 @@ constexpr KernelEntry kSpatial[] = {
      .estimate = [](const KernelRequest&) { return Estimate(10e-6); },
      .create = Make<0>},
     {.name = "fast",
-     .estimate = [](const KernelRequest&) { return Estimate(30e-6); },
+     .estimate = [](const KernelRequest&) { return Estimate(g_fast_estimate); },
      .create = Make<1>},
     {.name = "snail",
      .layouts = ChannelLast,
@@ -149,6 +153,8 @@ class Schemes : public testing::Test {
     reference_ = MakeReferenceBackend();
     backends_[1] = reference_.get();
     g_random_estimates = g_chains = false;
+    g_fast_estimate = 30e-6;
+    std::fill(std::begin(g_microseconds_in_plan), std::end(g_microseconds_in_plan), 0);
     std::fill(std::begin(g_runs), std::end(g_runs), 0);
     g_most_alive = 0;
   }
@@ -198,7 +204,9 @@ TEST_F(Schemes, MeasuredTimesTakeThePlaceOfEstimates) {
       EXPECT_GE(c.measured_seconds, 20e-6) << c.kernel;
       EXPECT_GE(c.seconds, c.measured_seconds);  // layout copies on top
     }
-    if (c.kernel == "slow") EXPECT_DOUBLE_EQ(c.kernel_seconds, 10e-6);
+    if (c.kernel == "slow") {
+      EXPECT_DOUBLE_EQ(c.kernel_seconds, 10e-6);
+    }
   }
   // first and second are alike but for their weights.
   const TuneReport& report = (*tuned)->report().tune;
@@ -208,6 +216,9 @@ TEST_F(Schemes, MeasuredTimesTakeThePlaceOfEstimates) {
   EXPECT_DOUBLE_EQ(report.covered_seconds, report.predicted_seconds);
   EXPECT_EQ(report.candidates, 3 + 2 + 3 + 2);
   EXPECT_LT(report.seconds, 20);
+  EXPECT_EQ(report.outcome, TuneOutcome::kTuned);
+  EXPECT_GE(report.tuned_run_seconds, 5 * 50e-6);  // five nodes
+  EXPECT_GE(report.untuned_run_seconds, 5 * 1000e-6);
   ASSERT_EQ(progress.size(), 4u);
   EXPECT_EQ(progress[0].op, "Conv");  // two of them: the most at stake
   EXPECT_EQ(progress[3].measured, 3);
@@ -234,6 +245,46 @@ TEST_F(Schemes, TheBudgetIsKept) {
   EXPECT_EQ((*plan)->report().tune.distinct_nodes, 4);
   EXPECT_EQ(Node(**plan, "first").kernel, "slow");
   EXPECT_EQ(g_runs[0] + g_runs[1] + g_runs[2], 0);
+}
+
+TEST_F(Schemes, ATunedPlanThatIsSlowerIsNotKept) {
+  g_microseconds_in_plan[1] = 3000;
+  const auto plan = Make({.tune = {20, {}}});
+  ASSERT_TRUE(plan) << plan.error().ToString();
+  const TuneReport& report = (*plan)->report().tune;
+  EXPECT_EQ(report.outcome, TuneOutcome::kUntuned);
+  EXPECT_GT(report.tuned_run_seconds, report.untuned_run_seconds);
+  EXPECT_EQ(Node(**plan, "first").kernel, "slow");
+  // What was measured is told nevertheless.
+  for (const CandidateReport& c : Node(**plan, "first").candidates)
+    if (c.kernel == "fast") {
+      EXPECT_GT(c.measured_seconds, 0);
+    }
+}
+
+TEST_F(Schemes, WithoutTimeToCompareTheUntunedPlanIsKept) {
+  // A run takes half a second; the budget is enough for the kernels by themselves.
+  g_microseconds_in_plan[0] = g_microseconds_in_plan[1] = 100000;
+  const auto plan = Make({.tune = {0.6, {}}});
+  ASSERT_TRUE(plan) << plan.error().ToString();
+  EXPECT_EQ((*plan)->report().tune.outcome, TuneOutcome::kUncompared);
+  EXPECT_EQ((*plan)->report().tune.tuned_run_seconds, 0);
+  EXPECT_EQ(Node(**plan, "first").kernel, "slow");
+}
+
+TEST_F(Schemes, WhereTuningChangesNothingNothingIsCompared) {
+  graph_ = ParseOrFail(R"(graph "net" {
+    input %x: float32[1,4,8,8]
+    const %w0: float32[4,4,1,1] = random(1)
+    %a = Conv(%x, %w0) "first"
+    output %a
+  })");
+  g_fast_estimate = 5e-6;
+  const auto plan = Make({.tune = {20, {}}});
+  ASSERT_TRUE(plan) << plan.error().ToString();
+  EXPECT_EQ((*plan)->report().tune.outcome, TuneOutcome::kSame);
+  EXPECT_EQ((*plan)->report().tune.tuned_run_seconds, 0);
+  EXPECT_EQ(Node(**plan, "first").kernel, "fast");
 }
 
 TEST_F(Schemes, ChainsAreTimedAndLocked) {

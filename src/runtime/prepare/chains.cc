@@ -106,8 +106,7 @@ std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
         KernelChoice choice{.backend = backend, .scheme = &entry, .nodes = static_cast<int>(n)};
         choice.estimate = option.estimate;
         choice.measured = option.measured;
-        choice.kernel =
-            choice.measured > 0 ? choice.measured : choice.estimate * OptionsOf(path[0]).scale;
+        choice.kernel = Weight(choice.estimate, choice.measured, OptionsOf(path[0]).scale);
         SetLayouts(option.whole, *option.needs, choice);
         report.seconds = choice.total();
         choices.push_back(std::move(choice));

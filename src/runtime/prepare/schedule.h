@@ -128,8 +128,10 @@ struct SchemeOptions {
   bool pad_pixels = false;          // PadPixels
   bool chains = true;               // false: every node gets a kernel of its own
   std::set<KernelRefusal> refused;  // for want of memory
-  // What was measured takes the place of estimates. Null: nothing was.
+  // What was measured. It takes the place of estimates if times_decide; else it is reported and no
+  // more. Null: nothing was.
   const SchemeTimes* times = nullptr;
+  bool times_decide = true;
   // Chooses kernel and layouts of its nodes; its scope has been checked. Estimates then decide
   // nothing: those of layout copies are the same on every machine. Unless `adapt_lock` it must name
   // just the nodes that need kernels. Null: none.

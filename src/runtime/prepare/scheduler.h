@@ -174,6 +174,11 @@ class Scheduler {
   // ---- scheme locks and times (directed.cc)
   // Measured seconds of a kernel for some nodes in a row, 0 if there are none.
   double MeasuredSeconds(std::span<const KernelRequest> nodes, const Scheme& scheme) const;
+  bool TimesDecide() const { return options_.times && options_.times_decide; }
+  // The seconds of a kernel that count, see NodeOptions::scale.
+  double Weight(double estimate, double measured, double scale) const {
+    return TimesDecide() && measured > 0 ? measured : estimate * scale;
+  }
   // Puts the scheme that a lock has for the first node of the path, or for more of them, in the
   // place of `choice`. False: there is no lock, or it does not fit and is to be adapted. Error: it
   // does not fit and must.

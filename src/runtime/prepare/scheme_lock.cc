@@ -215,9 +215,22 @@ class Parser {
       if (!threads || *threads < 1 || *threads > ThreadPool::kMaxThreads)
         return InvalidArgument("'", tokens[1].text, "' is not a number of threads");
       lock_.scope.threads = *threads;
+    } else if (key == "kept") {
+      return Kept(tokens);
     } else {
       return InvalidArgument("unknown line '", key, "'");
     }
+    return {};
+  }
+
+  Status Kept(const std::vector<Token>& tokens) {
+    RETURN_IF_ERROR(Expect(tokens, 4, "kept tuned|untuned MICROSECONDS MICROSECONDS"));
+    const std::string& which = tokens[1].text;
+    if (which != "tuned" && which != "untuned")
+      return InvalidArgument("'", which, "' is neither tuned nor untuned");
+    lock_.kept = {.tuned = which == "tuned"};
+    ASSIGN_OR_RETURN(lock_.kept->tuned_seconds, ParseMicroseconds(tokens[2].text));
+    ASSIGN_OR_RETURN(lock_.kept->untuned_seconds, ParseMicroseconds(tokens[3].text));
     return {};
   }
 
@@ -295,6 +308,10 @@ std::string Print(const SchemeLock& lock) {
   text += StrCat("threads ", lock.scope.threads, "\n");
   for (const auto& [name, dims] : lock.scope.inputs)
     text += StrCat("input ", Word(name), " ", SizesText(dims), "\n");
+  if (lock.kept)
+    text += StrCat("kept ", lock.kept->tuned ? "tuned " : "untuned ",
+                   Microseconds(lock.kept->tuned_seconds), " ",
+                   Microseconds(lock.kept->untuned_seconds), "\n");
   text += "\n# node  operator  kernel  layouts  predicted and measured microseconds\n";
   for (const NodeScheme& node : lock.nodes) {
     text += StrCat("node ", Word(node.name), " ", Word(node.op), " ", Word(node.kernel_name()), " ",

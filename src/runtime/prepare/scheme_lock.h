@@ -7,11 +7,14 @@
 //   cpu AuthenticAMD-25-1 avx2
 //   threads 2
 //   input x 1,3,224,224
+//   kept tuned 24012.1 24560.8
 //
 //   # node  operator  kernel  layouts  predicted and measured microseconds
 //   node conv1 Conv cpu/winograd last,row,row->last 120.5 98.2  # F(4x4,3x3)
 //   node relu1 Relu cpu/unary last->last 4.1 -
 //
+// `kept` is there after tuning that changed a choice: whether the plan is the tuned one, and the
+// microseconds of a run of the tuned and of the untuned plan, `-` if they were not compared.
 // One line a node, in the order of the plan. A layout is `row` (row-major), `last` (channel-last),
 // `any` (as it lies) or, of an absent input or output, `-`. Names of other characters than
 // [A-Za-z0-9_./:+-] are quoted. `#` begins a comment.
@@ -47,9 +50,16 @@ struct NodeScheme {
   std::string kernel_name() const { return backend + "/" + kernel; }
 };
 
+// Two plans that tuning compared.
+struct KeptPlan {
+  bool tuned = false;                             // which of them it is
+  double tuned_seconds = 0, untuned_seconds = 0;  // of a run; 0: not measured
+};
+
 struct SchemeLock {
   std::string library;  // for information: kernels are checked one by one
   SchemeScope scope;
+  std::optional<KeptPlan> kept;   // for information
   std::vector<NodeScheme> nodes;  // names are unique
 };
 

@@ -250,7 +250,7 @@ NodeOptions& Scheduler::OptionsOf(NodeId id) {
       const bool fallback = backend == backends_.back();
       const bool too_large = options_.refused.contains({id, &entry});
       // Its estimate would be held against measured times.
-      const bool needless = fallback && options_.times && !options.accepted.empty();
+      const bool needless = fallback && TimesDecide() && !options.accepted.empty();
       const Verdict verdict = empty_input && !fallback ? Verdict::No("an input has no elements")
                               : too_large    ? Verdict::No("its memory does not fit into max_bytes")
                               : needless     ? Verdict::No("measured kernels come before it")
@@ -272,12 +272,14 @@ NodeOptions& Scheduler::OptionsOf(NodeId id) {
   }
   double fastest = kNever;
   for (const KernelOption& option : options.accepted) {
-    if (option.measured <= 0 || option.estimate <= 0 || option.measured >= fastest) continue;
+    if (!TimesDecide() || option.measured <= 0 || option.estimate <= 0 ||
+        option.measured >= fastest)
+      continue;
     fastest = option.measured;
     options.scale = option.measured / option.estimate;
   }
   for (KernelOption& option : options.accepted)
-    option.kernel = option.measured > 0 ? option.measured : option.estimate * options.scale;
+    option.kernel = Weight(option.estimate, option.measured, options.scale);
   return options;
 }
 

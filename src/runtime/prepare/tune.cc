@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <vector>
@@ -49,7 +50,8 @@ class Arena {
     if (!ok_) return;
     for (size_t i = 0; i < ports.inputs.size(); ++i) {
       const Tensor* const constant = ports.constants[i];
-      if (!constant && ports.inputs[i].present) Fill(ports.inputs[i], inputs_[i]);
+      if (!constant && ports.inputs[i].present)
+        FillForTiming(ports.inputs[i].dtype, ports.inputs[i].num_elements(), inputs_[i].data());
       read_.push_back(constant ? static_cast<const void*>(constant->raw()) : inputs_[i].data());
     }
     for (AlignedBuffer& output : outputs_) written_.push_back(output.data());
@@ -90,18 +92,6 @@ class Arena {
         return false;
     }
     return true;
-  }
-
-  // Floats in [-1, 1), whose products never come near denormals; zeros of other types, which are
-  // valid as indices and sizes.
-  static void Fill(const TensorDesc& desc, AlignedBuffer& buffer) {
-    if (desc.dtype != DType::kFloat32) return;
-    uint32_t state = 1;
-    float* const data = buffer.as<float>();
-    for (int64_t i = 0; i < desc.num_elements(); ++i) {
-      state = state * 1664525 + 1013904223;
-      data[i] = static_cast<float>(static_cast<int32_t>(state | 1 << 16)) * 0x1p-31f;
-    }
   }
 
   // Reads something else, then writes the inputs, on all threads.
@@ -330,15 +320,30 @@ class Tasks {
   std::map<std::string, Task> by_key_;
 };
 
+// Seconds of a budget that are left for whole plans.
+double ForPlans(double budget, double predicted_run) {
+  return std::min(budget / 2, std::max(budget / 4, 10 * predicted_run));
+}
+
 }  // namespace
+
+void FillForTiming(DType dtype, int64_t elements, void* data) {
+  if (dtype != DType::kFloat32) {
+    std::memset(data, 0, static_cast<size_t>(elements) * SizeOf(dtype));
+    return;
+  }
+  uint32_t state = 1;
+  float* const floats = static_cast<float*>(data);
+  for (int64_t i = 0; i < elements; ++i) {
+    state = state * 1664525 + 1013904223;
+    floats[i] = static_cast<float>(static_cast<int32_t>(state | 1 << 16)) * 0x1p-31f;
+  }
+}
 
 Result<SchemeTimes> MeasureSchemes(const ConcreteGraph& graph, std::span<Backend* const> backends,
                                    const SchemeOptions& schemes, const TuneOptions& options,
                                    TuneReport& report) {
   const Clock::time_point start = Clock::now();
-  const Clock::time_point deadline =
-      start + std::chrono::duration_cast<Clock::duration>(
-                  std::chrono::duration<double>(std::clamp(options.seconds, 0.0, 1e6)));
   Tasks all(graph, backends, schemes);
   SchemeOptions apart = schemes;
   apart.chains = false;
@@ -356,6 +361,10 @@ Result<SchemeTimes> MeasureSchemes(const ConcreteGraph& graph, std::span<Backend
     report.nodes += task->count;
     report.predicted_seconds += task->stake;
   }
+  const double budget = std::clamp(options.seconds, 0.0, 1e6);
+  const Clock::time_point deadline =
+      start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
+                  budget - ForPlans(budget, report.predicted_seconds)));
   SchemeTimes times;
   std::set<std::string> measured;
   for (const auto& [key, task] : tasks) {

@@ -28,13 +28,18 @@ class SchemeTimes {
 };
 
 struct TuneOptions {
-  double seconds = 0;  // of measuring, all nodes together
+  double seconds = 0;  // of measuring: nodes, and whole plans
   TuneCallback on_progress;
 };
 
+// What kernels and plans are timed on: floats in [-1, 1), whose products never come near denormals;
+// zeros of other types, which are valid as indices and sizes.
+void FillForTiming(DType dtype, int64_t elements, void* data);
+
 // Times the kernels of nodes that have a choice, the fallback's left out, and chains together with
 // the kernels of their nodes. Nodes with equal keys are timed once, those that are predicted to
-// take longest first, until the time is over. The candidates of a node run in turns, the best
+// take longest first, until the time is over but for what a comparison of whole plans may take
+// (a quarter of it, more where runs are long). The candidates of a node run in turns, the best
 // predicted first, each on inputs that were just written and with other data in the L2 cache, as in
 // a run of the whole; the least of several runs counts, and what is clearly beaten leaves early.
 // Either all candidates of a node are measured, but for those that are predicted to be out of
