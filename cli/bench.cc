@@ -9,6 +9,7 @@
 #include "profile.h"
 #include "report_json.h"
 #include "schemes.h"
+#include "sessions.h"
 #include "timing.h"
 #include "trace.h"
 #include "workload.h"
@@ -19,7 +20,7 @@ namespace {
 constexpr int kMostProfiledRuns = 400, kTracedRuns = 10;
 
 struct Options {
-  std::string model, threads, input, output, trace;
+  std::string model, threads, sessions, input, output, trace;
   std::vector<std::string> input_shapes;
   SessionFlags session;
   SchemeFlags schemes;
@@ -196,10 +197,33 @@ Status RunTurns(const Options& o, const std::vector<int>& threads) {
   return AnswerTurns(**session, load, first);
 }
 
+Status RunSessions(const Options& o, const std::vector<int>& threads) {
+  Result<std::vector<int>> sessions = ParseCounts(o.sessions, "sessions");
+  if (!sessions) return sessions.error();
+  Result<Workload> w = Status(Code::kInternal, "");
+  Result<SessionsResult> result = Status(Code::kInternal, "");
+  {
+    Progress progress(o.json);
+    w = Open(o, progress);
+    if (!w) return w.error();
+    progress.Update("measuring sessions");
+    result = MeasureSessions(*sessions, threads, o.seconds,
+                             [&](int t) { return OpenWith(o, *w, t, progress); });
+  }
+  if (!result) return result.error();
+  if (o.json) {
+    PrintSessionsJson(*result);
+  } else {
+    Heading(o.model);
+    PrintSessions(*result);
+  }
+  return {};
+}
+
 Status Run(const Options& o) {
   std::vector<int> threads{0};  // all CPUs
   if (!o.threads.empty()) {
-    Result<std::vector<int>> parsed = ParseThreadList(o.threads);
+    Result<std::vector<int>> parsed = ParseCounts(o.threads, "threads");
     if (!parsed) return parsed.error();
     threads = *parsed;
   }
@@ -210,6 +234,7 @@ Status Run(const Options& o) {
     return Status(Code::kInvalidArgument,
                   "--schemes and --save-schemes need one number of threads: a scheme lock is for "
                   "one");
+  if (!o.sessions.empty()) return RunSessions(o, threads);
   std::vector<Row> rows;
   Result<Workload> w = Status(Code::kInternal, "");
   {
@@ -242,7 +267,12 @@ void AddBench(CLI::App& app, int& exit_code) {
   c.add_option("MODEL", o.model, "A .sula file or a source model")->required();
   c.add_option("--threads", o.threads, "Numbers of threads to measure (default: all CPUs)")
       ->type_name("1,2");
-  c.add_option("--seconds", o.seconds, "Time for each number of threads")
+  auto* sessions =
+      c.add_option("--sessions", o.sessions,
+                   "Measure throughput: so many sessions of the model, each in a thread of its own "
+                   "and with each number of threads, run at the same time")
+          ->type_name("1,2");
+  c.add_option("--seconds", o.seconds, "Time for each number of threads, or of sessions")
       ->check(CLI::Range(0.0, 86400.0))
       ->capture_default_str();
   c.add_option("--input", o.input, "Folder with inputs, as for run (default: random ones)")
@@ -253,7 +283,8 @@ void AddBench(CLI::App& app, int& exit_code) {
   auto* profile =
       c.add_flag("--profile", o.profile,
                  "Also the time of every operator and the slowest nodes, with rates and "
-                 "the share of the machine's peak");
+                 "the share of the machine's peak")
+          ->excludes(sessions);
   c.add_option("--trace", o.trace,
                "With --profile: write a trace of the last runs for Perfetto or chrome://tracing")
       ->type_name("FILE")
@@ -261,7 +292,8 @@ void AddBench(CLI::App& app, int& exit_code) {
   c.add_flag("--json", o.json, "Print JSON");
   auto* turns = c.add_flag("--turns", o.turns,
                            "Run in turns for a driver that measures several engines side by side: "
-                           "one JSON line when ready, then one for each line of seconds on stdin");
+                           "one JSON line when ready, then one for each line of seconds on stdin")
+                    ->excludes(sessions);
   c.add_option("--output", o.output, "With --turns: folder for the outputs of the first run")
       ->type_name("DIR")
       ->needs(turns);

@@ -235,15 +235,15 @@ Result<size_t> ParseBytes(const std::string& text) {
   return *n << shift;
 }
 
-Result<std::vector<int>> ParseThreadList(const std::string& text) {
-  std::vector<int> threads;
+Result<std::vector<int>> ParseCounts(const std::string& text, std::string_view of) {
+  std::vector<int> counts;
   for (const std::string& part : Split(text, ',')) {
     std::optional<int> n = Number<int>(part);
     if (!n || *n < 1 || *n > 4096)
-      return Invalid(fmt::format("'{}' is not a list of thread counts such as 1,2", text));
-    threads.push_back(*n);
+      return Invalid(fmt::format("'{}' is not a list of numbers of {} such as 1,2", text, of));
+    counts.push_back(*n);
   }
-  return threads;
+  return counts;
 }
 
 InputShapes ShapesOf(const ModelInfo& info, const std::vector<Array>& inputs) {

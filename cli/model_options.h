@@ -59,8 +59,8 @@ Result<SessionOptions> ToSessionOptions(const SessionFlags& flags);
 // "4096", "64K", "100M", "2G" -> bytes.
 Result<size_t> ParseBytes(const std::string& text);
 
-// "1,2,4" -> numbers, each at least 1.
-Result<std::vector<int>> ParseThreadList(const std::string& text);
+// "1,2,4" -> numbers of threads, or whatever they are of; each at least 1.
+Result<std::vector<int>> ParseCounts(const std::string& text, std::string_view of);
 
 // The shapes of arrays that are given in the order of the model's inputs.
 InputShapes ShapesOf(const ModelInfo& info, const std::vector<Array>& inputs);

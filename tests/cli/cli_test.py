@@ -487,6 +487,13 @@ class Bench(Case):
         text = self.sula("bench", model, "--threads", "1,2", "--seconds", "0.05", "--profile").stdout
         for part in ("median", "p95", "GFLOP/s", "Operators, 1 thread", "Operators, 2 threads", "plus"):
             self.assertIn(part, text)
+        text = self.sula("bench", model, "--threads", "1,2", "--sessions", "1,3", "--seconds", "0.05").stdout
+        for part in ("sessions", "threads each", "runs a second", "1.00 x", "between runs"):
+            self.assertIn(part, text)
+        rows = json.loads(self.sula("bench", model, "--sessions", "2", "--threads", "1", "--seconds", "0.05", "--json").stdout)["rows"]
+        self.assertEqual([(r["sessions"], r["threads"]) for r in rows], [(2, 1)])
+        self.assertGreater(rows[0]["runs_per_second"], 0)
+        self.fails("bench", model, "--sessions", "0", says=["'0' is not a list of numbers of sessions"])
         out = json.loads(self.sula("bench", model, "--threads", "2", "--seconds", "0.05", "--json").stdout)
         row, = out["threads"]
         self.assertEqual(row["threads"], 2)

@@ -5,6 +5,8 @@
 
 #include <cmath>
 #include <cstring>
+#include <ctime>
+#include <filesystem>
 #include <thread>
 
 #include "ir/text.h"
@@ -413,6 +415,37 @@ TEST(Session, ManySessionsOfOneModelInThreads) {
   }
   for (std::thread& thread : threads) thread.join();
   for (double distance : distances) EXPECT_LT(distance, kTolerance);
+}
+
+TEST(Session, OneThreadStartsNoThread) {
+  // Where tests share a process, others may have started the pool before.
+  const auto threads = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+  };
+  const auto before = threads();
+  const auto session = Session::Create(ModelOf(kConvNet), {.threads = 1}, {{"x", {2, 3, 12, 12}}});
+  ASSERT_TRUE(session) << session.error().ToString();
+  ASSERT_TRUE((*session)->Run().ok());
+  EXPECT_EQ(threads(), before);
+}
+
+TEST(Session, UsesNoCpuBetweenRuns) {
+  const auto session = Session::Create(ModelOf(kConvNet), {.threads = 2}, {{"x", {2, 3, 12, 12}}});
+  ASSERT_TRUE(session) << session.error().ToString();
+  const auto cpu_seconds = [] {
+    timespec t{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  };
+  double idle = 0;
+  for (int run = 0; run < 3; ++run) {
+    ASSERT_TRUE((*session)->Run().ok());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // workers wait awake for a while
+    const double before = cpu_seconds();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    idle += cpu_seconds() - before;
+  }
+  EXPECT_LT(idle, 0.01 * 3 * 0.1);
 }
 
 TEST(Session, ShapeArithmeticIsFolded) {
