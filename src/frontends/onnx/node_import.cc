@@ -129,9 +129,9 @@ Status NodeImport::Translate(Handler handler) {
 const OpHandler* FindHandler(std::string_view op_type) {
   using Topic = std::span<const OpHandler> (*)();
   static constexpr Topic kTopics[] = {
-      ConstantHandlers, ConvHandlers,   ElementwiseHandlers, GatherHandlers, MatMulHandlers,
-      MovementHandlers, NormHandlers,   PoolHandlers,        QuantHandlers,  RecurrentHandlers,
-      ReduceHandlers,   ResizeHandlers, ShapeHandlers};
+      AttentionHandlers, ConstantHandlers, ConvHandlers,   ElementwiseHandlers, GatherHandlers,
+      MatMulHandlers,    MovementHandlers, NormHandlers,   PoolHandlers,        QuantHandlers,
+      RecurrentHandlers, ReduceHandlers,   ResizeHandlers, ShapeHandlers};
   for (Topic topic : kTopics)
     for (const OpHandler& row : topic())
       if (row.op_type == op_type) return &row;

@@ -131,6 +131,7 @@ struct OpHandler {
 const OpHandler* FindHandler(std::string_view op_type);
 
 // The rows by topic; each is defined in its file.
+std::span<const OpHandler> AttentionHandlers();
 std::span<const OpHandler> ConstantHandlers();
 std::span<const OpHandler> ConvHandlers();
 std::span<const OpHandler> ElementwiseHandlers();
