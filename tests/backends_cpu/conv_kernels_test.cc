@@ -183,10 +183,11 @@ void CheckPool(const PoolCall& shape, int64_t pad_channels) {
                                                           : 0;
           // A mean's rounding: one eps per addition and two at the end, relative to the largest.
           const double allowed = call.kind == PoolKind::kMax ? 0 : kEps * (double(count) + 2);
-          if (want == -kInf)
+          if (want == -kInf) {
             ASSERT_EQ(out.at(p, c), want);
-          else
+          } else {
             ASSERT_NEAR(out.at(p, c), want, allowed) << "pixel " << p << " channel " << c;
+          }
         }
       }
     }

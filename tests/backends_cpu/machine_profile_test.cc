@@ -115,7 +115,9 @@ TEST_F(ProfileFile, IsMeasuredOnceAndReadFromThenOn) {
   // What is measured is used as it is read.
   EXPECT_EQ(second.Single(), measured);
   // Unless the machine was too busy for two threads at once, which is not kept.
-  if (Read(path).find("\nthreads 2 ") != std::string::npos) EXPECT_EQ(second.Several(2), two);
+  if (Read(path).find("\nthreads 2 ") != std::string::npos) {
+    EXPECT_EQ(second.Several(2), two);
+  }
   EXPECT_EQ(second.Origin().note, "read");
   EXPECT_EQ(second.Origin().file, path);
 }

@@ -35,10 +35,13 @@ TEST(Catalogue, EveryOperatorIsWellFormed) {
       for (size_t i = 0; i < ports.size(); ++i) {
         EXPECT_FALSE(ports[i].name.empty());
         EXPECT_NE(ports[i].types & kAllTypes, 0u) << ports[i].name;
-        if (ports[i].arity == Arity::kVariadic) EXPECT_EQ(i + 1, ports.size()) << ports[i].name;
+        if (ports[i].arity == Arity::kVariadic) {
+          EXPECT_EQ(i + 1, ports.size()) << ports[i].name;
+        }
         if (ports[i].arity == Arity::kOptional) optional_seen = true;
-        if (ports[i].arity == Arity::kRequired && ports.data() == op->outputs.data())
+        if (ports[i].arity == Arity::kRequired && ports.data() == op->outputs.data()) {
           EXPECT_FALSE(optional_seen) << ports[i].name;
+        }
       }
     }
   }

@@ -108,7 +108,6 @@ ConvGemmPlan PlanConvGemm(const ConvSpec& spec, const Machine& machine) {
 
 Result<ConvGemm> ConvGemm::Make(const ConvSpec& spec, const float* weights, const float* bias,
                                 const Machine& machine) {
-  const GemmKernels& kernels = GemmFor(machine.target);
   ConvGemm r;
   r.spec_ = spec, r.machine_ = machine;
   r.weights_ = PackConvWeights(
