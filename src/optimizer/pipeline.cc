@@ -24,7 +24,8 @@ std::span<const Stage> DefaultPipeline() {
         &kMergePads}},
       {passes::kMergeDuplicates, {}},
       // Pictures, activations and norms before anything else takes their pieces apart.
-      {{}, {&kRecognisePixels, &kFoldAffineIntoPixels}},
+      {{},
+       {&kRecognisePixels, &kFoldResizeIntoPixels, &kFoldGatherIntoPixels, &kFoldAffineIntoPixels}},
       {{},
        {&kMaxToLeakyRelu, &kMinMaxToClip, &kMergeClips, &kRecognisePRelu, &kPReluToLeakyRelu,
         &kRecogniseActivation}},

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/elementwise.h"
+#include "ops/gather.h"
 #include "ops/movement.h"
 #include "ops/pixels.h"
 #include "optimizer/match.h"
@@ -98,13 +99,26 @@ std::optional<Patch> RecognisePixels(const Graph& g, const UseIndex& uses, NodeI
   return patch;
 }
 
+// The FromPixels that v comes from and that nobody else reads; null if there is none.
+const Node* PixelsBehind(const Graph& g, const UseIndex& uses, ValueId v) {
+  const NodeId id = ProducedBy(g, v, op::kFromPixels);
+  return id != kNoNode && uses.Count(v) == 1 ? &g.node(id) : nullptr;
+}
+
+Patch PatchOf(const Graph& g, const Node& node, const Node& pixels, FromPixelsParams p) {
+  Patch patch(g);
+  patch.Replace(node.outputs[0], patch.AddNode(op::kFromPixels, Params::Of(std::move(p)),
+                                               {pixels.inputs[0]}, pixels.name));
+  return patch;
+}
+
 std::optional<Patch> FoldAffineIntoPixels(const Graph& g, const UseIndex& uses, NodeId id) {
   const Node& node = g.node(id);
   const auto step = AsAffineOfAny(g, node, 1);
   if (!step || step->affine.activation.kind != ActivationKind::kNone) return std::nullopt;
-  const NodeId pixels = ProducedBy(g, step->x, op::kFromPixels);
-  if (pixels == kNoNode || uses.Count(step->x) != 1) return std::nullopt;
-  FromPixelsParams p = g.node(pixels).As<FromPixelsParams>();
+  const Node* pixels = PixelsBehind(g, uses, step->x);
+  if (!pixels) return std::nullopt;
+  FromPixelsParams p = pixels->As<FromPixelsParams>();
   std::vector<double> mix(p.mix.begin(), p.mix.end()), shift;
   const size_t channels = p.mix.size() / p.shift.size();
   for (size_t o = 0; o < p.shift.size(); ++o) {
@@ -112,12 +126,62 @@ std::optional<Patch> FoldAffineIntoPixels(const Graph& g, const UseIndex& uses, 
     shift.push_back(p.shift[o] * step->affine.scale[o] + step->affine.shift[o]);
   }
   if (!SetNumbers(p, mix, shift)) return std::nullopt;
-  Patch patch(g);
-  patch.Replace(node.outputs[0], patch.AddNode(op::kFromPixels, Params::Of(std::move(p)),
-                                               {g.node(pixels).inputs[0]}, g.node(pixels).name));
-  return patch;
+  return PatchOf(g, node, *pixels, std::move(p));
 }
 
+// The factor along an axis is exactly that of the two sizes.
+bool ScaleIsOfSizes(const Graph& g, const Node& resize, const Shape& x, const Shape& y) {
+  const Tensor* scales = ConstantInput(g, resize, 2);
+  if (!scales || scales->num_elements() == 0) return true;  // by sizes
+  if (scales->num_elements() != 4 || !x.IsConcrete()) return false;
+  for (int i = 0; i < 4; ++i)
+    if (scales->AsDouble(i) * static_cast<double>(x[i].value()) !=
+        static_cast<double>(y[i].value()))
+      return false;
+  return true;
+}
+
+// Weights sum to one, so it does not matter what comes first, the resize or the mix and shift.
+std::optional<Patch> FoldResizeIntoPixels(const Graph& g, const UseIndex& uses, NodeId id) {
+  const Node& node = g.node(id);
+  const Node* pixels = PixelsBehind(g, uses, node.inputs[0]);
+  const Shape *x = ShapeOf(g, node.inputs[0]), *y = ShapeOf(g, node.outputs[0]);
+  if (!pixels || !x || !y || !((*x)[0] == (*y)[0]) || !((*x)[1] == (*y)[1])) return std::nullopt;
+  const auto& resize = node.As<ResizeParams>();
+  FromPixelsParams p = pixels->As<FromPixelsParams>();
+  if (p.fit != ImageFit::kNone || resize.mode != ResizeMode::kLinear || resize.antialias ||
+      resize.coordinate != CoordinateMode::kHalfPixel || resize.policy != AspectPolicy::kStretch ||
+      !ScaleIsOfSizes(g, node, *x, *y))
+    return std::nullopt;
+  p.fit = ImageFit::kStretch, p.filter = PixelFilter::kLinear;
+  p.height = (*y)[2].TryValue().value_or(0), p.width = (*y)[3].TryValue().value_or(0);
+  const auto side = [](int64_t n) { return n >= 1 && n <= kMaxImageSide; };
+  if (!side(p.height) || !side(p.width)) return std::nullopt;
+  return PatchOf(g, node, *pixels, std::move(p));
+}
+
+std::optional<Patch> FoldGatherIntoPixels(const Graph& g, const UseIndex& uses, NodeId id) {
+  const Node& node = g.node(id);
+  const Node* pixels = PixelsBehind(g, uses, node.inputs[0]);
+  const Tensor* indices = ConstantInput(g, node, 1);
+  if (!pixels || node.As<AxisParams>().axis != 1 || !indices || indices->rank() != 1 ||
+      indices->num_elements() < 1 || indices->num_elements() > kMaxChannels)
+    return std::nullopt;
+  FromPixelsParams p = pixels->As<FromPixelsParams>();
+  const FromPixelsParams before = p;
+  const int64_t outs = std::ssize(p.shift), ins = std::ssize(p.mix) / outs;
+  p.mix.clear(), p.shift.clear();
+  for (int64_t index : indices->ToInts()) {
+    if (index < -outs || index >= outs) return std::nullopt;
+    const int64_t o = index < 0 ? index + outs : index;
+    p.mix.insert(p.mix.end(), before.mix.begin() + o * ins, before.mix.begin() + (o + 1) * ins);
+    p.shift.push_back(before.shift[static_cast<size_t>(o)]);
+  }
+  return PatchOf(g, node, *pixels, std::move(p));
+}
+
+constexpr const OpDef* kResizes[] = {&op::kResize};
+constexpr const OpDef* kGathers[] = {&op::kGather};
 constexpr const OpDef* kRoots[] = {&op::kTranspose, &op::kCast};
 
 }  // namespace
@@ -132,5 +196,13 @@ constinit const Rule kFoldAffineIntoPixels = {
     "BN, Mul, Div, Add, Sub by constants per channel of FromPixels(x) -> FromPixels with other "
     "numbers",
     kAffineOps, FoldAffineIntoPixels};
+constinit const Rule kFoldResizeIntoPixels = {
+    "fold-resize-into-pixels",
+    "Resize(FromPixels(x)) {linear, half_pixel} -> FromPixels(x) of that size", kResizes,
+    FoldResizeIntoPixels};
+constinit const Rule kFoldGatherIntoPixels = {
+    "fold-gather-into-pixels",
+    "Gather(FromPixels(x)) of channels -> FromPixels(x) with these rows of its mix", kGathers,
+    FoldGatherIntoPixels};
 
 }  // namespace sula::rules

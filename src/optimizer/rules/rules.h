@@ -42,7 +42,8 @@ extern const Rule kRecogniseNorm, kRecogniseRmsNorm, kRecogniseGroupNorm, kRecog
 // attention.cc: attention that exporters spell out
 extern const Rule kRecogniseAttention, kFoldTransposeIntoAttention;
 // pixels.cc: pictures of bytes as inputs
-extern const Rule kRecognisePixels, kFoldAffineIntoPixels;
+extern const Rule kRecognisePixels, kFoldAffineIntoPixels, kFoldResizeIntoPixels,
+    kFoldGatherIntoPixels;
 // epilogues.cc
 extern const Rule kFuseResidual, kFuseActivation;
 
