@@ -17,51 +17,50 @@ int64_t InChannels(const FromPixelsParams& p) {
   return std::ssize(p.mix) / std::max<int64_t>(std::ssize(p.shift), 1);
 }
 
+// One form of message for all of them, which keeps their code small.
+Status Wrong(std::string_view what, int64_t is, std::string_view expected, int64_t limit) {
+  return InvalidModel(what, is, ", expected ", expected, limit);
+}
+
 // What no picture makes right.
 Status CheckParams(const FromPixelsParams& p) {
   const int64_t outs = std::ssize(p.shift), ins = InChannels(p);
-  const auto in_range = [](int64_t n) { return n >= 1 && n <= kMaxChannels; };
-  if (!in_range(outs) || !in_range(ins) || std::ssize(p.mix) != outs * ins)
-    return InvalidModel("mix has ", p.mix.size(), " numbers and shift ", outs,
-                        ": expected one of shift for each channel of y and one of mix for each of "
-                        "these and each channel of x, at most ",
-                        kMaxChannels, " channels each");
+  if (outs < 1 || outs > kMaxChannels)
+    return Wrong("the number of shifts is ", outs, "one for each channel of y, from 1 to ",
+                 kMaxChannels);
+  if (ins < 1 || ins > kMaxChannels || std::ssize(p.mix) != outs * ins)
+    return Wrong("the number of elements of mix is ", std::ssize(p.mix),
+                 "the channels of x, from 1 to 4, for each channel of y, of which there are ",
+                 outs);
   if (!p.fill.empty() && std::ssize(p.fill) != ins)
-    return InvalidModel("fill has ", p.fill.size(), " levels, expected one for each of ", ins,
-                        " channels of x");
-  const auto side = [](int64_t n, int64_t least) { return n >= least && n <= kMaxImageSide; };
-  if (p.fit == ImageFit::kNone) {
-    if (p.height != 0 || p.width != 0)
-      return InvalidModel("fit is none, which keeps the picture's size, and y is to be ", p.width,
-                          "x", p.height);
-  } else if (!side(p.height, 1) || !side(p.width, 1)) {
-    return InvalidModel("y is to be ", p.width, "x", p.height, ", expected sides of 1 to ",
-                        kMaxImageSide);
-  }
-  if (!side(p.shorter, 0) || (p.shorter != 0 && p.fit != ImageFit::kCrop))
-    return InvalidModel("a shorter side of ", p.shorter, ", expected 0 to ", kMaxImageSide,
-                        ", and 0 unless fit is crop");
-  if (p.shorter != 0 && std::min(p.width, p.height) > p.shorter)
-    return InvalidModel("the picture's shorter side becomes ", p.shorter, ", of which no ", p.width,
-                        "x", p.height, " can be cut");
+    return Wrong("the number of levels of fill is ", std::ssize(p.fill),
+                 "one for each channel of x, of which there are ", ins);
+  const bool own = p.fit == ImageFit::kNone;
+  const int64_t least = own ? 0 : 1, most = own ? 0 : kMaxImageSide;
+  for (const auto& [side, name] : {std::pair(p.height, "height is "), {p.width, "width is "}})
+    if (side < least || side > most)
+      return Wrong(name, side, own ? "with fit none " : "1 to ", most);
+  if (p.shorter < 0 || p.shorter > (p.fit == ImageFit::kCrop ? kMaxImageSide : 0))
+    return Wrong("shorter is ", p.shorter, "0, or with fit crop at most ", kMaxImageSide);
+  const int64_t longest = std::max(p.height, p.width);
+  if (p.shorter != 0 && std::min(p.height, p.width) > p.shorter)
+    return Wrong("shorter is ", p.shorter, "enough to cut y from, whose longer side is ", longest);
   return {};
 }
 
 // What this picture, of sizes that may be symbolic, does not fit.
 Status CheckPicture(const FromPixelsParams& p, const Shape& x) {
   RETURN_IF_ERROR(CheckParams(p));
-  if (x.rank() != 4)
-    return InvalidModel("x has shape ", x.ToString(), ", expected [N, height, width, channels]");
+  if (x.rank() != 4) return Wrong("the number of axes of x is ", x.rank(), "", 4);
   const int64_t ins = InChannels(p);
   if (!MayEqual(x[3], Dim(ins)))
-    return InvalidModel("the picture has ", x[3].ToString(), " channels, its last axis, expected ",
-                        ins);
+    return Wrong("the picture's channels, its last axis, are ", x[3].value(), "", ins);
   const int64_t least = p.fit == ImageFit::kNone ? 0 : 1;
   for (int axis : {1, 2}) {
     const int64_t side = x[axis].TryValue().value_or(least);
     if (side < least || side > kMaxPictureSide)
-      return InvalidModel("the picture has shape ", x.ToString(), ", expected sides of ", least,
-                          " to ", kMaxPictureSide);
+      return Wrong("a side of the picture is ", side, least == 0 ? "0 to " : "1 to ",
+                   kMaxPictureSide);
   }
   return {};
 }

@@ -77,24 +77,26 @@ TEST(FromPixels, SaysWhatDoesNotFit) {
     return InferText(op::kFromPixels, Of(p), {U8(std::move(shape))});
   };
   const FromPixelsParams grey = Grey(5, 5, ImageFit::kStretch, PixelFilter::kLinear);
-  EXPECT_THAT(error(grey, {1, 8, 8, 3}), HasSubstr("has 3 channels, its last axis, expected 1"));
-  EXPECT_THAT(error(grey, {8, 8, 1}), HasSubstr("expected [N, height, width, channels]"));
-  EXPECT_THAT(error(grey, {1, 0, 8, 1}), HasSubstr("expected sides of 1 to 65536"));
-  EXPECT_THAT(error(grey, {1, 1 << 17, 8, 1}), HasSubstr("expected sides of 1 to 65536"));
+  EXPECT_THAT(error(grey, {1, 8, 8, 3}), HasSubstr("last axis, are 3, expected 1"));
+  EXPECT_THAT(error(grey, {8, 8, 1}), HasSubstr("axes of x is 3, expected 4"));
+  EXPECT_THAT(error(grey, {1, 0, 8, 1}), HasSubstr("expected 1 to 65536"));
+  EXPECT_THAT(error(grey, {1, 1 << 17, 8, 1}), HasSubstr("expected 1 to 65536"));
   FromPixelsParams p = grey;
   p.mix = {1, 1};
   p.shift = {0, 0, 0};
-  EXPECT_THAT(error(p, {1, 8, 8, 1}), HasSubstr("mix has 2 numbers and shift 3"));
+  EXPECT_THAT(error(p, {1, 8, 8, 1}),
+              HasSubstr("elements of mix is 2, expected the channels of x"));
   p = grey, p.fill = {1, 2};
-  EXPECT_THAT(error(p, {1, 8, 8, 1}), HasSubstr("fill has 2 levels, expected one for each of 1"));
+  EXPECT_THAT(error(p, {1, 8, 8, 1}),
+              HasSubstr("levels of fill is 2, expected one for each channel"));
   p = grey, p.fit = ImageFit::kNone;
-  EXPECT_THAT(error(p, {1, 8, 8, 1}), HasSubstr("fit is none"));
+  EXPECT_THAT(error(p, {1, 8, 8, 1}), HasSubstr("height is 5, expected with fit none 0"));
   p = grey, p.width = 0;
-  EXPECT_THAT(error(p, {1, 8, 8, 1}), HasSubstr("y is to be 0x5, expected sides of 1 to 32768"));
+  EXPECT_THAT(error(p, {1, 8, 8, 1}), HasSubstr("width is 0, expected 1 to 32768"));
   p = grey, p.shorter = 9;
-  EXPECT_THAT(error(p, {1, 8, 8, 1}), HasSubstr("0 unless fit is crop"));
+  EXPECT_THAT(error(p, {1, 8, 8, 1}), HasSubstr("shorter is 9, expected 0, or with fit crop"));
   p.fit = ImageFit::kCrop, p.shorter = 4;
-  EXPECT_THAT(error(p, {1, 8, 8, 1}), HasSubstr("becomes 4, of which no 5x5 can be cut"));
+  EXPECT_THAT(error(p, {1, 8, 8, 1}), HasSubstr("shorter is 4, expected enough to cut y from"));
 }
 
 TEST(FromPixels, EmptyBatchesAndPictures) {

@@ -48,22 +48,20 @@ PixelTaps Contiguous(const ResizeTaps& from, int64_t in) {
   return to;
 }
 
-template <bool kPlanar>
 class PixelKernel final : public Kernel {
  public:
-  explicit PixelKernel(const KernelRequest& r)
+  PixelKernel(const KernelRequest& r, bool planar)
       : spec_(PixelSpecOf(r)), target_(BestTarget()), threads_(r.threads) {
     const TensorDesc& y = r.outputs[0];
-    args_.channel_stride = kPlanar ? spec_.height * spec_.width : 1;
-    args_.pixel_stride = kPlanar ? 1 : y.pixel_stride;
+    args_.channel_stride = planar ? spec_.height * spec_.width : 1;
+    args_.pixel_stride = planar ? 1 : y.pixel_stride;
     args_.row_stride = spec_.width * args_.pixel_stride;
-    args_.image_stride = spec_.height * args_.row_stride * (kPlanar ? spec_.channels : 1);
+    args_.image_stride = spec_.height * args_.row_stride * (planar ? spec_.channels : 1);
   }
   size_t workspace_bytes() const override {
     return PixelScratchBytes(spec_) * static_cast<size_t>(threads_);
   }
   std::string Detail() const override {
-    if (spec_.rows.plain && spec_.columns.plain) return StrCat(Name(target_), ", not resampled");
     return StrCat(Name(target_), ", ", spec_.columns.taps, "x", spec_.rows.taps, " pixels each");
   }
   void Run(const RunArgs& args) const noexcept override {
@@ -81,6 +79,28 @@ class PixelKernel final : public Kernel {
   PixelArgs args_;
 };
 
+// Of one thread, out of L1, for `rows` rows of the result.
+double PixelSeconds(const PixelSpec& spec, double rows) {
+  const Target target = BestTarget();
+  const auto lanes = static_cast<double>(std::min(GemmFor(target).lanes, 8));
+  const auto pixels = static_cast<double>(spec.width);
+  double operations = kMixOperations * pixels * static_cast<double>(spec.channels) / lanes;
+  if (!spec.rows.plain || !spec.columns.plain)
+    operations += kDownOperations * static_cast<double>(spec.rows.taps) *
+                  static_cast<double>(spec.in_width * spec.in_channels) / lanes;
+  if (!spec.columns.plain)
+    operations += kAcrossOperations * static_cast<double>(spec.columns.taps) * pixels;
+  return VectorSeconds(target, rows * operations);
+}
+
+double Estimate(const KernelRequest& r) {
+  const PixelSpec spec = PixelSpecOf(r);
+  Work work;
+  work.bytes = BytesOf(r.inputs[0]) + BytesOf(r.outputs[0]);
+  work.seconds = PixelSeconds(spec, static_cast<double>(spec.batch * spec.height));
+  return Seconds(work, BestTarget(), r.threads);
+}
+
 template <bool kPlanar>
 constexpr KernelEntry Entry(std::string_view name) {
   return {.name = name,
@@ -89,17 +109,9 @@ constexpr KernelEntry Entry(std::string_view name) {
                 if (!kPlanar) out[0] = LayoutNeed::kChannelLast;
               },
           .accept = AcceptPixels,
-          .estimate =
-              [](const KernelRequest& r) {
-                const PixelSpec spec = PixelSpecOf(r);
-                Work work;
-                work.bytes = BytesOf(r.inputs[0]) + BytesOf(r.outputs[0]);
-                work.seconds = PixelSeconds(spec, static_cast<double>(spec.batch * spec.height)) *
-                               (kPlanar ? 1 : 2);
-                return Seconds(work, BestTarget(), r.threads);
-              },
+          .estimate = [](const KernelRequest& r) { return Estimate(r) * (kPlanar ? 1 : 2); },
           .create = [](const KernelRequest& r) -> Result<std::unique_ptr<Kernel>> {
-            return std::unique_ptr<Kernel>(std::make_unique<PixelKernel<kPlanar>>(r));
+            return std::unique_ptr<Kernel>(std::make_unique<PixelKernel>(r, kPlanar));
           }};
 }
 
@@ -132,19 +144,6 @@ PixelSpec PixelSpecOf(const KernelRequest& request) {
     spec.shift[at] = p.shift[at], spec.beyond[at] = plan->beyond[at];
   }
   return spec;
-}
-
-double PixelSeconds(const PixelSpec& spec, double rows) {
-  const Target target = BestTarget();
-  const auto lanes = static_cast<double>(GemmFor(target).lanes);
-  const auto pixels = static_cast<double>(spec.width);
-  double operations = kMixOperations * pixels * static_cast<double>(spec.channels) / lanes;
-  if (!spec.rows.plain || !spec.columns.plain)
-    operations += kDownOperations * static_cast<double>(spec.rows.taps) *
-                  static_cast<double>(spec.in_width * spec.in_channels) / lanes;
-  if (!spec.columns.plain)
-    operations += kAcrossOperations * static_cast<double>(spec.columns.taps) * pixels;
-  return VectorSeconds(target, rows * operations);
 }
 
 std::span<const KernelEntry> FromPixelsKernels() { return kEntries; }

@@ -9,11 +9,10 @@ namespace sula::cpu {
 
 const PixelKernels& PixelsFor(Target target) {
   static constexpr Variants<PixelKernels> kVariants = {
-      &kPixelsScalar,
-      &kPixelsScalar16,
+      &kPixelsScalar, &kPixelsScalar16,
 #ifdef SULA_CPU_SIMD
       &kPixelsAvx2,
-      &kPixelsAvx512,
+      &kPixelsAvx2,  // its 8 lanes are all the body uses
 #endif
   };
   return Pick(kVariants, target);

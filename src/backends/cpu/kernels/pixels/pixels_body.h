@@ -226,9 +226,7 @@ struct PixelBody {
     Down(from, row_bytes, rows.weights.data() + i * rows.taps, rows.taps, floats, row);
     for (int64_t k = 0; k < kMaxPixelChannels; ++k) row[floats + k] = 0;
     float* quads = row + spec.in_width * channels + 2 * kMaxPixelChannels;
-    if (columns.taps == 1) {
-      Across<1>(row, channels, columns, origin, quads);
-    } else if (columns.taps == 2) {
+    if (columns.taps == 2) {
       Across<2>(row, channels, columns, origin, quads);
     } else {
       Across<0>(row, channels, columns, origin, quads);

@@ -5,7 +5,7 @@
 
 namespace sula::cpu {
 
-extern const PixelKernels kPixelsScalar, kPixelsAvx2, kPixelsAvx512;
+extern const PixelKernels kPixelsScalar, kPixelsAvx2;
 [[gnu::weak]] extern const PixelKernels kPixelsScalar16;  // tests alone link it
 
 }  // namespace sula::cpu
