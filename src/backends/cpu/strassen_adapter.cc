@@ -15,8 +15,10 @@ constexpr size_t kIn = 0, kWeights = 1, kBias = 2, kResidual = 3;
 // or stored besides c.
 constexpr double kSumOperations = 4, kTileOperations = 3;
 
-// Estimates and times differ by as much, and packed weights take up to three times as much memory.
-constexpr double kDoubt = 1.03;
+// What is added to an estimate for what it may be wrong by (more on several threads, where the
+// slowest counts), and for each time the weights of a plain product that the packed ones take
+// besides.
+constexpr double kDoubt = 0.03, kDoubtOfThreads = 0.06, kPriceOfWeights = 0.02;
 
 // Vector operations of all sums for each row of a block.
 double SumOperations(const StrassenPlan& plan, Target target) {
@@ -107,7 +109,8 @@ double EstimateStrassen(const StrassenProduct& product, int levels) {
                                plan.block_k, depth * kFloat);
   // What a plain product waits for besides its arithmetic is saved in proportion, and no more: if
   // shorter panels wait less, that is not for having fewer products.
-  Work work = PlainWork(spec, machine);
+  const Work plain = PlainWork(spec, machine);
+  Work work = plain;
   const double share = products * rows * depth * static_cast<double>(plan.block_n) /
                        (static_cast<double>(spec.m * spec.k) * static_cast<double>(spec.n));
   for (Work::Stream& stream : work.streams) stream.bytes *= share;
@@ -128,7 +131,9 @@ double EstimateStrassen(const StrassenProduct& product, int levels) {
   // Blocks differ by a tile, no more.
   const int64_t tile = kernels.tile_rows[plan.panels.front().vectors];
   work.tasks = std::ceil(rows / static_cast<double>(tile));
-  return kDoubt * Seconds(work, machine.target, machine.threads);
+  const double doubt = machine.threads > 1 ? kDoubtOfThreads : kDoubt;
+  const double again = weights / plain.streams[0].bytes - 1;
+  return (1 + doubt + kPriceOfWeights * again) * Seconds(work, machine.target, machine.threads);
 }
 
 Result<std::unique_ptr<Kernel>> CreateStrassen(const KernelRequest& request,

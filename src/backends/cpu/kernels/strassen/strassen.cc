@@ -118,23 +118,27 @@ Result<Strassen> Strassen::Make(const StrassenSpec& spec, const WeightView& weig
 void Strassen::PackSums(const WeightView& weights, float scale, float* to) const {
   const int lanes = GemmFor(machine_.target).lanes;
   const int64_t nb = plan_.block_n, kb = plan_.block_k;
-  // Sums lie in the order of the weights: next to each other what is so there.
+  // A panel at a time: next to each other lie columns or values of k, as in the weights.
   const bool by_column = weights.k_stride == 1;
-  const int64_t inner = by_column ? kb : nb;
-  Parallel(machine_.threads).For(plan_.products, [&](int64_t p, int) {
+  const auto panels = static_cast<int64_t>(plan_.panels.size());
+  Parallel(machine_.threads).For(plan_.products * panels, [&](int64_t task, int) {
+    const int64_t p = task / panels;
+    Panel panel = plan_.panels[static_cast<size_t>(task % panels)];
+    const int64_t inner = by_column ? kb : panel.columns;
     // In double: a sum of sixteen rounds once.
-    std::vector<double> sums(static_cast<size_t>(nb * kb));
+    std::vector<double> sums(static_cast<size_t>(panel.columns * kb));
     for (int64_t row = 0; row < plan_.grid; ++row) {
       for (int64_t column = 0; column < plan_.grid; ++column) {
         const double sign = spec_.levels == 1
                                 ? kSumsOfB[p][row * 2 + column]
                                 : kSumsOfB[p / kProducts][row / 2 * 2 + column / 2] *
                                       kSumsOfB[p % kProducts][row % 2 * 2 + column % 2];
-        const int64_t rows = Valid(spec_.k, kb, row);
-        if (sign == 0 || rows == 0) continue;
-        const float* from =
-            weights.data + row * kb * weights.k_stride + column * nb * weights.column_stride;
-        const int64_t values = by_column ? rows : nb, lines = by_column ? nb : rows;
+        const int64_t depth = Valid(spec_.k, kb, row);
+        if (sign == 0 || depth == 0) continue;
+        const float* from = weights.data + row * kb * weights.k_stride +
+                            (column * nb + panel.column) * weights.column_stride;
+        const int64_t values = by_column ? depth : panel.columns;
+        const int64_t lines = by_column ? panel.columns : depth;
         for (int64_t i = 0; i < lines; ++i) {
           const float* line = from + i * (by_column ? weights.column_stride : weights.k_stride);
           double* to = sums.data() + i * inner;
@@ -142,11 +146,11 @@ void Strassen::PackSums(const WeightView& weights, float scale, float* to) const
         }
       }
     }
-    std::vector<float> plane(sums.begin(), sums.end());
+    const std::vector<float> plane(sums.begin(), sums.end());
     const WeightView view =
         by_column ? WeightView{plane.data(), inner, 0, 1} : WeightView{plane.data(), 1, 0, inner};
-    for (const Panel& panel : plan_.panels)
-      PackPanel(view, panel, BlockShape(plan_), lanes, scale, to + p * packed_floats_);
+    panel.column = 0;  // of the plane
+    PackPanel(view, panel, BlockShape(plan_), lanes, scale, to + p * packed_floats_);
   });
   WeightView rest = weights;
   rest.data += plan_.grid * nb * weights.column_stride;
