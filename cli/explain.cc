@@ -43,8 +43,10 @@ std::string Verdict(const CandidateReport& c, const NodeReport& n, const Candida
     verdict = fmt::format("{:.{}f} x the time", ratio, ratio < 10 ? 2 : 0);
   }
   if (c.nodes > 1)
-    verdict += fmt::format("{}{} nodes in {}, apart {}", verdict.empty() ? "" : ", ", c.nodes,
-                           FormatSeconds(c.seconds), FormatSeconds(c.seconds_apart));
+    verdict += fmt::format("{}{} nodes in {}", verdict.empty() ? "" : ", ", c.nodes,
+                           FormatSeconds(c.seconds));
+  // A choice that the pack cache has kept is not weighed again.
+  if (c.seconds_apart > 0) verdict += ", apart " + FormatSeconds(c.seconds_apart);
   return verdict;
 }
 

@@ -37,7 +37,8 @@ class PlanBuilder {
                           .times = options_.times,
                           .times_decide = options_.times_decide,
                           .lock = options_.lock,
-                          .adapt_lock = options_.adapt_lock};
+                          .adapt_lock = options_.adapt_lock,
+                          .lock_alone = options_.kept_choice};
     const bool fixed = options_.lock && !options_.adapt_lock;
     RETURN_IF_ERROR(MakeSteps(schemes));
     if (IsTooLarge()) {

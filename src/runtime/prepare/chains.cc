@@ -30,6 +30,12 @@ std::vector<NodeId> Scheduler::PathFrom(NodeId id) const {
   return path;
 }
 
+bool Scheduler::IsChain(std::span<const NodeId> path, const ChainEntry& entry) const {
+  return entry.ops.size() <= path.size() &&
+         std::equal(entry.ops.begin(), entry.ops.end(), path.begin(),
+                    [&](const OpDef* op, NodeId id) { return graph_.node(id).op == op; });
+}
+
 const Scheduler::Foreseen& Scheduler::Foresee(NodeId id, Layout layout) {
   const auto [known, fresh] = foreseen_.try_emplace({id, layout});
   if (fresh) {
@@ -68,6 +74,11 @@ const ChainOption& Scheduler::ChainOptionOf(std::span<const NodeId> path, Backen
   const auto found = std::find_if(known.begin(), known.end(),
                                   [&](const ChainOption& c) { return c.entry == &entry; });
   if (found != known.end()) return *found;
+  return known.emplace_back(AskAbout(path, backend, entry));
+}
+
+ChainOption Scheduler::AskAbout(std::span<const NodeId> path, Backend& backend,
+                                const ChainEntry& entry) const {
   std::vector<Ports> ports;
   std::vector<KernelRequest> requests;
   path = path.first(entry.ops.size());
@@ -87,7 +98,7 @@ const ChainOption& Scheduler::ChainOptionOf(std::span<const NodeId> path, Backen
   } else {
     option.refused = verdict.reason();
   }
-  return known.emplace_back(std::move(option));
+  return option;
 }
 
 std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
@@ -96,10 +107,7 @@ std::vector<KernelChoice> Scheduler::ChainsFrom(std::span<const NodeId> path,
   for (Backend* backend : backends_) {
     for (const ChainEntry& entry : backend->Chains()) {
       const size_t n = entry.ops.size();
-      if (n > path.size() ||
-          !std::equal(entry.ops.begin(), entry.ops.end(), path.begin(),
-                      [&](const OpDef* op, NodeId id) { return graph_.node(id).op == op; }))
-        continue;
+      if (!IsChain(path, entry)) continue;
       const ChainOption& option = ChainOptionOf(path, *backend, entry);
       CandidateReport report;
       if (option.needs) {

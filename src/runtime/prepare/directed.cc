@@ -59,16 +59,43 @@ Result<bool> Scheduler::FollowLock(std::span<const NodeId> path, KernelChoice& c
   return true;
 }
 
+void Scheduler::AskAbout(std::span<const NodeId> path, const NodeScheme& scheme,
+                         std::vector<CandidateReport>& candidates) const {
+  const auto add = [&](std::string_view kernel, size_t nodes, std::string refused) {
+    candidates.push_back({.backend = scheme.backend,
+                          .kernel = std::string(kernel),
+                          .refused = std::move(refused),
+                          .seconds = scheme.predicted_seconds,
+                          .kernel_seconds = scheme.predicted_seconds,
+                          .nodes = static_cast<int>(nodes)});
+  };
+  const Node& node = graph_.node(path[0]);
+  for (Backend* backend : backends_) {
+    if (backend->name() != scheme.backend) continue;
+    for (const KernelEntry& entry : backend->Kernels(*node.op)) {
+      if (entry.name != scheme.kernel) continue;
+      const Ports ports = PortsOf(graph_, path[0]);
+      const Verdict verdict =
+          entry.accept ? entry.accept(ports.Request(node, options_)) : Verdict::Yes();
+      add(entry.name, 1, verdict.reason());
+    }
+    for (const ChainEntry& entry : backend->Chains())
+      if (entry.name == scheme.kernel && IsChain(path, entry))
+        add(entry.name, entry.ops.size(), AskAbout(path, *backend, entry).refused);
+  }
+}
+
 Result<KernelChoice> Scheduler::Follow(std::span<const NodeId> path, const NodeScheme& scheme,
                                        NodeReport& report) {
   std::vector<CandidateReport> candidates = report.candidates;
+  if (options_.lock_alone) AskAbout(path, scheme, candidates);
   // Chains that begin here are candidates, too.
   std::vector<NamedScheme> schemes;
   for (Backend* backend : backends_)
     for (const KernelEntry& entry : backend->Kernels(*graph_.node(path[0]).op))
       schemes.push_back({backend, entry.name, &entry, 1});
   if (options_.chains && path.size() > 1) {
-    ChainsFrom(path, &candidates);
+    if (!options_.lock_alone) ChainsFrom(path, &candidates);
     for (Backend* backend : backends_)
       for (const ChainEntry& entry : backend->Chains())
         schemes.push_back({backend, entry.name, &entry, entry.ops.size()});

@@ -137,6 +137,8 @@ struct SchemeOptions {
   // just the nodes that need kernels. Null: none.
   const SchemeLock* lock = nullptr;
   bool adapt_lock = false;  // what of the lock does not fit is searched, and no error
+  // Backends are asked about what the lock names alone: nobody wants to know the alternatives.
+  bool lock_alone = false;
 };
 
 // Chooses layouts and kernels: walks the nodes in order and takes for each the cheapest candidate

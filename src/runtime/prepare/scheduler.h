@@ -146,6 +146,8 @@ class Scheduler {
   // The nodes from id on that could run as one, at most a few: see ChainRequest. What the later
   // ones read besides exists already.
   std::vector<NodeId> PathFrom(NodeId id) const;
+  // True if the path begins with the operators of the chain.
+  bool IsChain(std::span<const NodeId> path, const ChainEntry& entry) const;
   bool IsMade(ValueId v) const;
   // The cheapest of `apart`, the best kernel for the first node of the path alone, and the chains
   // that begin there, each together with the cheapest way to run the rest of the path.
@@ -154,7 +156,9 @@ class Scheduler {
   // Chains that take the first nodes of the path. reports: as of BestKernel.
   std::vector<KernelChoice> ChainsFrom(std::span<const NodeId> path,
                                        std::vector<CandidateReport>* reports);
-  // What the backend says of this chain of the first nodes of the path.
+  // What the backend says of this chain of the first nodes of the path; the second remembers.
+  ChainOption AskAbout(std::span<const NodeId> path, Backend& backend,
+                       const ChainEntry& entry) const;
   const ChainOption& ChainOptionOf(std::span<const NodeId> path, Backend& backend,
                                    const ChainEntry& entry);
   // Nodes whose input 0 has no form yet, but will lie in `layout`: the best kernel, and the chains
@@ -183,6 +187,9 @@ class Scheduler {
   // place of `choice`. False: there is no lock, or it does not fit and is to be adapted. Error: it
   // does not fit and must.
   Result<bool> FollowLock(std::span<const NodeId> path, KernelChoice& choice, NodeReport& report);
+  // Adds the candidate that a scheme names, if there is one.
+  void AskAbout(std::span<const NodeId> path, const NodeScheme& scheme,
+                std::vector<CandidateReport>& candidates) const;
   Result<KernelChoice> Follow(std::span<const NodeId> path, const NodeScheme& scheme,
                               NodeReport& report);
   // An error if the lock has lines that nobody followed.

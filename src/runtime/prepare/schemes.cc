@@ -199,8 +199,11 @@ Status Scheduler::Visit(NodeId id) {
   step.node = id;
   step.report.name = node.name;
   step.report.op = node.op->name;
-  KernelChoice kernel = BestKernel(id, &step.report.candidates);
-  if (!kernel.backend) return NoKernel(step.report.candidates);
+  KernelChoice kernel;
+  if (!options_.lock_alone) {
+    kernel = BestKernel(id, &step.report.candidates);
+    if (!kernel.backend) return NoKernel(step.report.candidates);
+  }
   const std::vector<NodeId> path = PathFrom(id);
   ASSIGN_OR_RETURN(const bool locked, FollowLock(path, kernel, step.report));
   if (!locked && path.size() > 1) kernel = BestOf(path, std::move(kernel), step.report.candidates);
@@ -351,7 +354,7 @@ void Scheduler::AddKernel(Step step, const KernelChoice& choice) {
   step.report.kernel = std::visit([](const auto* entry) { return entry->name; }, choice.scheme);
   step.report.seconds = choice.estimate;
   s_.seconds += choice.kernel;
-  if (choice.nodes == 1) {
+  if (choice.nodes == 1 && !options_.lock_alone) {
     double least = choice.kernel;
     for (const KernelOption& option : OptionsOf(step.node).accepted)
       if (!option.passed_over) least = std::min(least, option.kernel);
