@@ -98,12 +98,20 @@ class ConvPlanar {
                int64_t residual_stride, void* scratch) const;
   void CopyStrips(const float* image, int64_t row_begin, int64_t rows, float* strips) const;
 
+  // Of one phase of a row's strip: elements [begin, end) are image columns `column`, `column` +
+  // stride, ..., the others padding.
+  struct Phase {
+    int64_t begin = 0, end = 0, column = 0;
+  };
+
   ConvSpec spec_;
   Machine machine_;
   PackedWeights weights_;
-  int64_t band_rows_ = 0;     // output rows of a task
-  int64_t strip_rows_ = 0;    // input rows that a band needs
-  int64_t phase_floats_ = 0;  // of one phase of one row
+  std::vector<Phase> phases_;
+  std::vector<int64_t> tap_offsets_;  // from a band's first strip, for its first output pixel
+  int64_t band_rows_ = 0;             // output rows of a task
+  int64_t strip_rows_ = 0;            // input rows that a band needs
+  int64_t phase_floats_ = 0;          // of one phase of one row
 };
 
 // Transposed convolution as one implicit GEMM per phase of the stride: output pixels of one phase,

@@ -28,6 +28,25 @@ Result<ConvPlanar> ConvPlanar::Make(const ConvSpec& spec, const float* weights, 
   r.strip_rows_ = (r.band_rows_ - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1] + 1;
   const int64_t width = (w.out[2] - 1) * w.stride[2] + (w.kernel[2] - 1) * w.dilation[2] + 1;
   r.phase_floats_ = (width + w.stride[2] - 1) / w.stride[2];
+  const int64_t phases = w.stride[2];
+  for (int64_t phase = 0; phase < phases; ++phase) {
+    // Element i is image column i * phases + first.
+    const int64_t first = phase - w.pad[2];
+    Phase p;
+    p.begin = std::min(first >= 0 ? 0 : (-first + phases - 1) / phases, r.phase_floats_);
+    p.end = std::clamp<int64_t>(first >= w.in[2] ? 0 : (w.in[2] - first + phases - 1) / phases,
+                                p.begin, r.phase_floats_);
+    p.column = p.begin * phases + first;
+    r.phases_.push_back(p);
+  }
+  for (int64_t c = 0; c < spec.in_channels; ++c) {
+    for (int64_t ky = 0; ky < w.kernel[1]; ++ky) {
+      for (int64_t kx = 0; kx < w.kernel[2]; ++kx) {
+        const int64_t row = c * r.strip_rows_ + ky * w.dilation[1], x = kx * w.dilation[2];
+        r.tap_offsets_.push_back((row * phases + x % phases) * r.phase_floats_ + x / phases);
+      }
+    }
+  }
   return r;
 }
 
@@ -56,22 +75,19 @@ void ConvPlanar::CopyStrips(const float* image, int64_t row_begin, int64_t rows,
         continue;
       }
       const float* from = image + (c * w.in[1] + y) * w.in[2];
-      for (int64_t phase = 0; phase < phases; ++phase, to += phase_floats_) {
-        // Element i is image column i * phases + first.
-        const int64_t first = phase - w.pad[2];
-        const int64_t i0 = std::min(first >= 0 ? 0 : (-first + phases - 1) / phases, phase_floats_);
-        const int64_t i1 = std::clamp<int64_t>(
-            first >= w.in[2] ? 0 : (w.in[2] - first + phases - 1) / phases, i0, phase_floats_);
-        std::fill_n(to, i0, 0.f);
-        const float* column = from + i0 * phases + first;
+      for (const Phase& phase : phases_) {
+        std::fill_n(to, phase.begin, 0.f);
+        const float* column = from + phase.column;
+        const int64_t n = phase.end - phase.begin;
         if (phases == 1) {
-          std::memcpy(to + i0, column, static_cast<size_t>(i1 - i0) * sizeof(float));
+          std::memcpy(to + phase.begin, column, static_cast<size_t>(n) * sizeof(float));
         } else if (phases == 2) {
-          vector16::CopyEvens(column, to + i0, i1 - i0);
+          vector16::CopyEvens(column, to + phase.begin, n);
         } else {
-          for (int64_t i = 0; i < i1 - i0; ++i) to[i0 + i] = column[phases * i];
+          for (int64_t i = 0; i < n; ++i) to[phase.begin + i] = column[phases * i];
         }
-        std::fill(to + i1, to + phase_floats_, 0.f);
+        std::fill(to + phase.end, to + phase_floats_, 0.f);
+        to += phase_floats_;
       }
     }
   }
@@ -105,7 +121,6 @@ void ConvPlanar::RunBand(const float* image, Range rows, const MapRows& out, con
                          int64_t residual_stride, void* scratch) const {
   const Window& w = spec_.window;
   const GemmKernels& kernels = GemmFor(machine_.target);
-  const int64_t phases = w.stride[2];
   const size_t pointer_bytes =
       AlignUp(static_cast<size_t>(spec_.in_channels * w.taps()) * sizeof(float*));
   auto* pointers = static_cast<const float**>(scratch);
@@ -122,17 +137,8 @@ void ConvPlanar::RunBand(const float* image, Range rows, const MapRows& out, con
   call.c_stride = out.pixel_stride, call.residual_stride = residual_stride;
   call.epilogue = spec_.epilogue;
   for (int64_t y = rows.begin; y < rows.end; ++y) {
-    int64_t tap = 0;
-    for (int64_t c = 0; c < spec_.in_channels; ++c) {
-      for (int64_t ky = 0; ky < w.kernel[1]; ++ky) {
-        const int64_t row = (y - rows.begin) * w.stride[1] + ky * w.dilation[1];
-        const float* strip = strips + (c * strip_rows_ + row) * phases * phase_floats_;
-        for (int64_t kx = 0; kx < w.kernel[2]; ++kx) {
-          const int64_t x = kx * w.dilation[2];
-          pointers[tap++] = strip + x % phases * phase_floats_ + x / phases;
-        }
-      }
-    }
+    const float* const row = strips + (y - rows.begin) * w.stride[1] * w.stride[2] * phase_floats_;
+    for (size_t tap = 0; tap < tap_offsets_.size(); ++tap) pointers[tap] = row + tap_offsets_[tap];
     call.c = out.row(y);
     call.residual = residual ? residual + y * w.out[2] * residual_stride : nullptr;
     kernels.run(call, 0, w.out[2], 0, static_cast<int>(weights_.panels.size()));
