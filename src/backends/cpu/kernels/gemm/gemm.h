@@ -22,8 +22,8 @@ enum class RowAccess : uint8_t {
 };
 
 // What else is done with the sums of a tile while they are in registers: `add` is added to them,
-// then they are written to `to`. Both have the rows and columns of c; either may be null, both may
-// be one.
+// then they are written to `to`. Both have the rows and columns of c, padded to whole panels;
+// either may be null, both may be one.
 struct GemmSum {
   const float* add = nullptr;
   int64_t add_stride = 0;

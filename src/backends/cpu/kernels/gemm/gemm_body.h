@@ -67,8 +67,28 @@ template <class V, int kRows, int kVectors, bool kPrefetch>
   asm volatile("" ::: "memory");
 }
 
-// Adds the residual, clamps and stores one tile (c[0] null: does not store). What differs between
-// calls is decided once per tile, outside of the unrolled loops.
+// See GemmSum. The tile's first element is that of row `row` and column `column`.
+template <class V, int kRows, int kVectors>
+[[gnu::always_inline]] inline void AddToTile(V (&acc)[kRows][kVectors], const GemmSum& sum,
+                                             int64_t row, int64_t column) {
+  if (sum.add) {
+    const float* add = sum.add + row * sum.add_stride + column;
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i, add += sum.add_stride)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[i][v] += V::Load(add + v * V::kLanes);
+  }
+  if (sum.to) {
+    float* to = sum.to + row * sum.to_stride + column;
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i, to += sum.to_stride)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) acc[i][v].Store(to + v * V::kLanes);
+  }
+}
+
+// Adds the residual, clamps and stores one tile. What differs between calls is decided once per
+// tile, outside of the unrolled loops.
 template <class V, int kRows, int kVectors>
 [[gnu::always_inline]] inline void FinishTile(V (&acc)[kRows][kVectors], float* (&c)[kRows],
                                               const float* residual, int64_t residual_stride,
@@ -106,7 +126,6 @@ template <class V, int kRows, int kVectors>
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) acc[i][v] = Min(hi, acc[i][v]);
   }
-  if (!c[0]) return;
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i)
 #pragma GCC unroll 4
@@ -125,7 +144,6 @@ template <class V, int kRows, int kVectors>
 template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
 [[gnu::noinline]] void RunGemmTiles(const GemmTiles& tiles) {
   constexpr int kUnroll = 4, kStep = kVectors * V::kLanes;
-  constexpr bool kSums = kAccess == RowAccess::kStrided && kPrefetch;
   const GemmTiles* t = &tiles;
   const char* ahead = t->ahead;
   const int64_t ahead_step = t->ahead_step;
@@ -187,42 +205,22 @@ template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
       }
     }
     asm volatile("" : "+r"(t));
-    float* c[kRows];
-    const auto at = [&](float* first, int64_t stride) __attribute__((always_inline)) {
-      c[0] = first;
-#pragma GCC unroll 16
-      for (int i = 1; i < kRows; ++i) c[i] = c[i - 1] + stride;
-    };
-    const float* residual = t->residual ? t->residual + row * t->residual_stride : nullptr;
-    if constexpr (kSums) {
-      constexpr float kInfinity = std::numeric_limits<float>::infinity();
-      // One loop for the sums and c, so that its unrolled steps are there once.
-      for (const GemmSum* s = t->sums;; ++s) {
-        const bool last = s == t->sums_end;
-        const float* add = residual;
-        int64_t add_stride = t->residual_stride;
-        if (last) {
-          at(t->c + row * t->c_stride, t->c_stride);
-        } else {
-          const int64_t i = t->row + row;
-          at(s->to ? s->to + i * s->to_stride + t->column : nullptr, s->to_stride);
-          add = s->add ? s->add + i * s->add_stride + t->column : nullptr;
-          add_stride = s->add_stride;
-        }
-        FinishTile(acc, c, add, add_stride, t->last, last ? t->lo : -kInfinity,
-                   last ? t->hi : kInfinity);
-        if (last) break;
-      }
-    } else {
-      at(t->c + row * t->c_stride, t->c_stride);
-      if constexpr (kAccess == RowAccess::kPointers) {
-        if (t->c_rows) {
-#pragma GCC unroll 16
-          for (int i = 0; i < kRows; ++i) c[i] = t->c_rows[row + i] + t->column;
-        }
-      }
-      FinishTile(acc, c, residual, t->residual_stride, t->last, t->lo, t->hi);
+    if constexpr (kAccess == RowAccess::kStrided && kPrefetch) {
+      for (const GemmSum* s = t->sums; s != t->sums_end; ++s)
+        AddToTile(acc, *s, t->row + row, t->column);
     }
+    float* c[kRows];
+    c[0] = t->c + row * t->c_stride;
+#pragma GCC unroll 16
+    for (int i = 1; i < kRows; ++i) c[i] = c[i - 1] + t->c_stride;
+    if constexpr (kAccess == RowAccess::kPointers) {
+      if (t->c_rows) {
+#pragma GCC unroll 16
+        for (int i = 0; i < kRows; ++i) c[i] = t->c_rows[row + i] + t->column;
+      }
+    }
+    const float* residual = t->residual ? t->residual + row * t->residual_stride : nullptr;
+    FinishTile(acc, c, residual, t->residual_stride, t->last, t->lo, t->hi);
   }
 }
 

@@ -34,10 +34,11 @@ int64_t Valid(int64_t size, int64_t block, int64_t index) {
 }
 
 // Block (row, column) of the four of a matrix at `level`.
-StrassenRows Block(const StrassenRows& m, int level, int row, int column, int64_t columns) {
+StrassenRows Block(const StrassenRows& m, int level, int row, int column) {
   if (!m.data) return {};
   const int64_t half = int64_t{1} << (level - 1);
-  return {m.data + row * half * m.row_step + column * half * columns, m.stride, m.row_step};
+  return {m.data + half * (row * m.row_step + column * m.column_step), m.stride, m.row_step,
+          m.column_step};
 }
 
 }  // namespace
@@ -68,6 +69,7 @@ StrassenPlan PlanStrassen(const StrassenSpec& spec, const Machine& machine) {
   const auto part = [&](int64_t size) { return (size + plan.grid - 1) / plan.grid; };
   plan.block_m = part(spec.m), plan.block_n = spec.n / plan.grid, plan.block_k = part(spec.k);
   plan.panels = SplitColumns(BlockShape(plan), kernels.lanes, kernels.registers);
+  plan.padded_n = BiasFloats(plan.panels, kernels.lanes);
   if (const WeightShape rest = RestShape(plan, spec); rest.n > 0)
     plan.rest = SplitColumns(rest, kernels.lanes, kernels.registers);
   const int64_t tile = kernels.tile_rows[plan.panels.front().vectors];
@@ -171,18 +173,17 @@ struct Strassen::Output {
   bool clamp = false;
 
   // Block (row, column) of this, for a product that is preceded by some sums.
-  Output At(int level, int row, int column, int64_t columns, int64_t rows, const float* begin,
+  Output At(int level, int row, int column, int64_t rows, const float* begin,
             std::initializer_list<Sum> before) const {
     Output out;
     out.last_rows = row == 0 ? rows : last_rows;
     out.bias = begin;
     for (const Sum& s : before) out.sums[static_cast<size_t>(out.num_sums++)] = s;
     for (size_t i = 0; i < static_cast<size_t>(num_sums); ++i)
-      out.sums[static_cast<size_t>(out.num_sums++)] = {
-          Block(sums[i].add, level, row, column, columns),
-          Block(sums[i].to, level, row, column, columns)};
-    out.c = Block(c, level, row, column, columns);
-    out.residual = Block(residual, level, row, column, columns);
+      out.sums[static_cast<size_t>(out.num_sums++)] = {Block(sums[i].add, level, row, column),
+                                                       Block(sums[i].to, level, row, column)};
+    out.c = Block(c, level, row, column);
+    out.residual = Block(residual, level, row, column);
     out.clamp = clamp;
     return out;
   }
@@ -205,7 +206,7 @@ int64_t Strassen::scratch_floats() const {
   for (int level = 1; level <= spec_.levels; ++level) {
     const int64_t half = int64_t{1} << (level - 1);
     floats += half * rows *
-              (PackedRowStride(half * plan_.block_k) + 2 * PackedRowStride(half * plan_.block_n));
+              (PackedRowStride(half * plan_.block_k) + 2 * PackedRowStride(half * plan_.padded_n));
   }
   return static_cast<int64_t>(AlignUp(static_cast<size_t>(floats), 16));
 }
@@ -240,7 +241,7 @@ void Strassen::Multiply(Worker& w, int level, const StrassenRows& a, const Outpu
   }
   const int64_t half = int64_t{1} << (level - 1);
   const auto& [s, t, u] = w.levels[static_cast<size_t>(level) - 1];
-  const auto block_of_a = [&](int row, int column) { return Block(a, level, row, column, kb); };
+  const auto block_of_a = [&](int row, int column) { return Block(a, level, row, column); };
   const StrassenRows a11 = block_of_a(0, 0), a12 = block_of_a(0, 1), a21 = block_of_a(1, 0),
                      a22 = block_of_a(1, 1);
   const auto sum = [&](const StrassenRows& x, float sign, const StrassenRows& y) {
@@ -262,7 +263,7 @@ void Strassen::Multiply(Worker& w, int level, const StrassenRows& a, const Outpu
   };
   const auto block = [&](int row, int column, const float* bias,
                          std::initializer_list<Output::Sum> before) {
-    return out.At(level, row, column, nb, w.rows, bias, before);
+    return out.At(level, row, column, w.rows, bias, before);
   };
   const float* right_bias = out.bias ? out.bias + half * nb : nullptr;
   Multiply(w, level - 1, a11, part(t, {}, nullptr));
@@ -292,17 +293,18 @@ void Strassen::RunBlock(const ConvArgs& args, int64_t begin, int64_t rows, float
       const int64_t stride = PackedRowStride(half * columns);
       float* data = scratch;
       scratch += half * rows * stride;
-      return StrassenRows{data, stride, rows * stride};
+      return StrassenRows{data, stride, rows * stride, columns};
     };
-    w.levels[static_cast<size_t>(level) - 1] = {take(kb), take(nb), take(nb)};
+    w.levels[static_cast<size_t>(level) - 1] = {take(kb), take(plan_.padded_n),
+                                                take(plan_.padded_n)};
   }
   // Read only.
   StrassenRows a = {const_cast<float*>(args.in) + begin * args.in_stride, args.in_stride,
-                    plan_.block_m * args.in_stride};
+                    plan_.block_m * args.in_stride, kb};
   if (plan_.copies || last_rows < rows) {
     const StrassenRows from = a;
     const int64_t stride = PackedRowStride(grid * kb);
-    a = {scratch, stride, rows * stride};
+    a = {scratch, stride, rows * stride, kb};
     for (int64_t block = 0; block < grid; ++block) {
       for (int64_t i = 0; i < rows; ++i) {
         const bool valid = block + 1 < grid || i < last_rows;
@@ -316,10 +318,11 @@ void Strassen::RunBlock(const ConvArgs& args, int64_t begin, int64_t rows, float
   Output out;
   out.last_rows = last_rows;
   out.bias = bias_.as<float>();
-  out.c = {args.out + begin * args.out_stride, args.out_stride, plan_.block_m * args.out_stride};
+  out.c = {args.out + begin * args.out_stride, args.out_stride, plan_.block_m * args.out_stride,
+           nb};
   if (args.residual)
     out.residual = {const_cast<float*>(args.residual) + begin * args.residual_stride,
-                    args.residual_stride, plan_.block_m * args.residual_stride};
+                    args.residual_stride, plan_.block_m * args.residual_stride, nb};
   out.clamp = true;
   Multiply(w, spec_.levels, a, out);
   if (plan_.rest.empty()) return;

@@ -33,6 +33,7 @@ struct StrassenPlan {
   int grid = 2, products = 7;
   int64_t block_m = 0, block_n = 0, block_k = 0;
   std::vector<Panel> panels;  // of one product
+  int64_t padded_n = 0;       // its columns in whole panels
   std::vector<Panel> rest;    // of the columns that are left over
   GemmBlocks blocks;          // of one product: rows that a thread takes at a time
   // Sums of blocks of a, and what is added to tiles or stored besides c, in blocks of one product.
@@ -46,10 +47,10 @@ StrassenPlan PlanStrassen(const StrassenSpec& spec, const Machine& machine);
 // against 1.9e-6 without. It grows with the levels, not with k alone (Higham, theorem 23.3).
 constexpr double StrassenError(int levels) { return levels == 1 ? 4e-6 : 8e-6; }
 
-// Rows of a matrix that is cut into blocks: by `row_step` floats to the next block below.
+// Rows of a matrix that is cut into blocks; by so many floats to the next one below or beside.
 struct StrassenRows {
   float* data = nullptr;
-  int64_t stride = 0, row_step = 0;
+  int64_t stride = 0, row_step = 0, column_step = 0;
 };
 
 struct StrassenKernels {
