@@ -18,9 +18,10 @@ template <class V, class F>
   }
 }
 
-// p[0..n) = curve(p[0..n)). Not called for Curve::kNone.
+// p[0..n) = curve(p[0..n)). Not called for Curve::kNone. noipa: without clones, so that the linker
+// keeps one copy for all kernels of an instruction set.
 template <class V>
-[[gnu::noinline]] void ApplyCurve(float* p, int64_t n, const Epilogue& e) {
+[[gnu::noipa]] void ApplyCurve(float* p, int64_t n, const Epilogue& e) {
   const V a = V::Set(e.a), b = V::Set(e.b);
   switch (e.curve) {
     case Curve::kNone: break;
