@@ -11,9 +11,10 @@ const char* CheckSimdScalar16();
 const char* CheckSimdAvx2();
 const char* CheckSimdAvx512();
 
-// Largest error in units of the last place over the test's range, by function of simd/math.h.
+// Largest error over the test's range, by function of simd/math.h: in units of the last place, and
+// gelu's relative to max(1, |x|).
 struct MathErrors {
-  double exp, log, tanh, sigmoid, erf;
+  double exp, log, tanh, sigmoid, erf, gelu;
 };
 MathErrors MathErrorsScalar();
 MathErrors MathErrorsScalar16();

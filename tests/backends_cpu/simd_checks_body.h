@@ -1,6 +1,7 @@
 // The checks of simd_checks.h for one vector type V.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
@@ -164,6 +165,8 @@ struct SimdChecks {
     if (!Limits<Sigmoid<V>>(kInf, 1) || !Limits<Sigmoid<V>>(-kInf, 0)) return "limits of Sigmoid";
     if (!Limits<Erf<V>>(kInf, 1) || !Limits<Erf<V>>(-kInf, -1) || !Limits<Erf<V>>(kNan, kNan))
       return "limits of Erf";
+    if (!Limits<Gelu<V>>(kInf, kInf) || !Limits<Gelu<V>>(-kInf, 0) || !Limits<Gelu<V>>(kNan, kNan))
+      return "limits of Gelu";
     return nullptr;
   }
 
@@ -191,6 +194,25 @@ struct SimdChecks {
     }
     return worst;
   }
+  // Largest error of x Phi(x), relative to max(1, |x|): near zero, where Phi changes, and over all
+  // finite floats.
+  static double GeluError() {
+    double worst = 0;
+    const auto add = [&](float at) {
+      float y[kN];
+      simd::Gelu(V::Set(at)).Store(y);
+      const double x = at, want = x * std::erfc(-x / std::sqrt(2.0)) / 2;
+      worst = std::fmax(worst, std::fabs(y[0] - want) / std::fmax(1, std::fabs(x)));
+    };
+    constexpr int kSteps = 100000;
+    for (int i = 0; i <= kSteps; ++i) {
+      add(static_cast<float>(12.0 * i / kSteps - 6));
+      constexpr uint32_t kLargest = 0x7f7fffff;
+      const float x = std::bit_cast<float>(kLargest / kSteps * static_cast<uint32_t>(i));
+      add(x), add(-x);
+    }
+    return worst;
+  }
   static MathErrors Errors() {
     auto exp = [](double x) { return std::exp(x); };
     auto log = [](double x) { return std::log(x); };
@@ -203,6 +225,7 @@ struct SimdChecks {
     e.tanh = Ulps<simd::Tanh<V>>(tanh, -10, 10);
     e.sigmoid = Ulps<simd::Sigmoid<V>>(sigmoid, -80, 30);
     e.erf = Ulps<simd::Erf<V>>(erf, -5, 5);
+    e.gelu = GeluError();
     return e;
   }
 };

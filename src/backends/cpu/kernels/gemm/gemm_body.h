@@ -284,11 +284,11 @@ void RunGemmPanel(const GemmCall& call, const Panel& panel, int64_t begin, int64
     t.residual =
         call.residual ? call.residual + row * call.residual_stride + panel.column : nullptr;
     kTable[static_cast<size_t>(height)](t);
-    if (curve) {
-      for (int64_t r = 0; r < height; ++r) {
-        float* c = t.c_rows ? t.c_rows[r] + panel.column : t.c + r * t.c_stride;
-        ApplyCurve<V>(c, panel.columns, call.epilogue);
-      }
+    if (curve && !t.c_rows) {
+      ApplyCurve<V>(t.c, height, t.c_stride, panel.columns, call.epilogue);
+    } else if (curve) {
+      for (int64_t r = 0; r < height; ++r)
+        ApplyCurve<V>(t.c_rows[r] + panel.column, panel.columns, call.epilogue);
     }
     t.ahead += t.count * steps * t.ahead_step;
     row += t.count * height, done += t.count;
