@@ -66,11 +66,20 @@ TEST(ConvGemm, EpilogueAndResidual) {
     for (bool residual : {false, true}) {
       Check<ConvGemm>({{1, 5, 21, 1, Square(6, 5, 3, 1, 1, 1, 1), e}, 2, residual});
       Check<ConvGemm>({{1, 5, 21, 1, Square(6, 5, 1, 1, 1, 0, 0), e}, 2, residual});
+      Check<ConvGemm>({{1, 5, 70, 1, Square(1, 1, 1, 1, 1, 0, 0), e}, 2, residual});
       Check<Depthwise>({{1, 21, 21, 21, Square(6, 5, 3, 1, 1, 1, 1), e}, 2, residual});
       Check<ConvPlanar>({{1, 2, 21, 1, Square(6, 5, 3, 1, 1, 1, 1), e}, 2, residual}, true);
       Check<ConvNarrow>({{1, 5, 3, 1, Square(6, 5, 3, 1, 1, 1, 1), e}, 2, residual});
     }
   }
+}
+
+// One row, of panels two and three vectors wide, an odd and an even number of them.
+TEST(ConvGemm, OnePixel) {
+  for (int64_t outputs : {7, 16, 40, 60, 100, 130})
+    Check<ConvGemm>({{1, 150, outputs, 1, Square(1, 1, 1, 1, 1, 0, 0)}, 1});
+  Check<ConvGemm>({{1, 66, 99, 3, Square(1, 1, 1, 1, 1, 0, 0)}});
+  Check<ConvGemm>({{1, 400, 60, 2, Square(1, 1, 1, 1, 1, 0, 0)}});
 }
 
 TEST(ConvGemm, ManyTasks) {

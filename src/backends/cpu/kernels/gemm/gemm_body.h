@@ -295,11 +295,57 @@ void RunGemmPanel(const GemmCall& call, const Panel& panel, int64_t begin, int64
   }
 }
 
+// One row of two panels side by side: the sums of one would wait for each other, and two streams of
+// weights get more out of the caches than one (L3 on Zen 3: 63 against 48 GB/s).
+template <class V, int kVectors>
+[[gnu::noinline]] void RunGemmRow(const GemmCall& call, const Panel* panels, int64_t row) {
+  constexpr int kPanels = 2, kStep = kVectors * V::kLanes;
+  V acc[kPanels][1][kVectors];
+  const float* b[kPanels];
+#pragma GCC unroll 2
+  for (int p = 0; p < kPanels; ++p) {
+    b[p] = call.b + panels[p].offset;
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v)
+      acc[p][0][v] = V::Load(call.bias + panels[p].column + v * V::kLanes);
+  }
+  const float* a = call.a + panels->input + row * call.a_stride;
+#pragma GCC unroll 1
+  for (int64_t k = 0, depth = call.k; k < depth; ++k) {
+    const V x = V::Set(a[k]);
+#pragma GCC unroll 2
+    for (int p = 0; p < kPanels; ++p) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v)
+        acc[p][0][v].AddProduct(x, V::Load(b[p] + k * kStep + v * V::kLanes));
+    }
+  }
+#pragma GCC unroll 2
+  for (int p = 0; p < kPanels; ++p) {
+    float* c[1] = {call.c + row * call.c_stride + panels[p].column};
+    const float* residual =
+        call.residual ? call.residual + row * call.residual_stride + panels[p].column : nullptr;
+    FinishTile(acc[p], c, residual, 0, panels[p].columns - (kVectors - 1) * V::kLanes,
+               call.epilogue.lo, call.epilogue.hi);
+    if (call.epilogue.curve != Curve::kNone) ApplyCurve<V>(c[0], panels[p].columns, call.epilogue);
+  }
+}
+
 template <class V, RowAccess kAccess, bool kPrefetch>
 void RunGemmPanels(const GemmCall& call, int64_t row_begin, int64_t row_end, int panel_begin,
                    int panel_end) {
   for (int j = panel_begin; j < panel_end; ++j) {
     const Panel& panel = call.panels[j];
+    if constexpr (kAccess == RowAccess::kStrided) {
+      const Panel* next = j + 1 < panel_end ? &panel + 1 : nullptr;
+      if (row_end - row_begin == 1 && next && panel.vectors > 1 && next->vectors == panel.vectors &&
+          next->input == panel.input) {
+        panel.vectors == 2 ? RunGemmRow<V, 2>(call, &panel, row_begin)
+                           : RunGemmRow<V, 3>(call, &panel, row_begin);
+        ++j;
+        continue;
+      }
+    }
     switch (panel.vectors) {
       case 1: RunGemmPanel<V, 1, kAccess, kPrefetch>(call, panel, row_begin, row_end); break;
       case 2: RunGemmPanel<V, 2, kAccess, kPrefetch>(call, panel, row_begin, row_end); break;
