@@ -20,16 +20,23 @@ const GemmKernels& GemmFor(Target target) {
 }
 
 // One thread: all panels over one block of rows at a time, so that the block's input stays in L2
-// while the weights stream by; a block takes 3/8 of L2 (measured best on 512 KiB: 192 KiB), but at
-// least two tiles. Several threads: at least four tasks per thread, for balance. Cutting the rows
-// makes every block read all weights; cutting the panels makes every group read all rows. The
-// counts that read least in sum are taken, among those that leave whole tiles.
+// while the weights stream by: with its results it takes 3/8 of L2 or, where rows are read one
+// after the other, with a panel and a quarter of its results, which are written and forgotten, 3/4,
+// whichever holds more rows (measured on 512 KiB, weights out of L3 and memory); but at least two
+// tiles. Several threads: at least four tasks per thread, for balance. Cutting the rows makes every
+// block read all weights; cutting the panels makes every group read all rows. The counts that read
+// least in sum are taken, among those that leave whole tiles.
 GemmBlocks ChooseGemmBlocks(int64_t m, int64_t n, int64_t taps, int64_t k,
                             int64_t input_bytes_per_row, int num_panels, int tile_rows, int threads,
                             size_t l2_bytes) {
-  const int64_t row_bytes = std::max<int64_t>(1, input_bytes_per_row + n * 4);
-  const int64_t cached_rows =
-      std::max<int64_t>(static_cast<int64_t>(l2_bytes) * 3 / 8 / row_bytes, 2 * tile_rows);
+  const auto l2 = static_cast<int64_t>(l2_bytes);
+  int64_t cached_rows = l2 * 3 / 8 / std::max<int64_t>(1, input_bytes_per_row + n * 4);
+  if (taps == 1) {
+    const int64_t panel_bytes = n * k * 4 / std::max(1, num_panels);
+    const int64_t row_bytes = std::max<int64_t>(1, input_bytes_per_row + n);
+    cached_rows = std::max(cached_rows, (l2 * 3 / 4 - panel_bytes) / row_bytes);
+  }
+  cached_rows = std::max<int64_t>(cached_rows, 2 * tile_rows);
   const int64_t tiles = std::max<int64_t>(1, (m + tile_rows - 1) / tile_rows);
   const int64_t min_blocks = std::clamp<int64_t>((m + cached_rows - 1) / cached_rows, 1, tiles);
   int64_t blocks = min_blocks;
