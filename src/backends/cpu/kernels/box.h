@@ -89,20 +89,35 @@ BoxTasks ShareBox(const Box<K>& box, int inner, int64_t elements_per_task, int64
 // first element, n the piece's length along axis `cut`.
 template <int K, class Fn>
 void ForPieces(const Box<K>& box, const BoxTasks& t, int64_t task, Fn&& fn) {
-  const int64_t end = std::min(t.outer, (task + 1) * t.per_task);
-  for (int64_t index = task * t.per_task; index < end; ++index) {
-    int64_t rest = index / t.pieces;
-    const int64_t piece = index % t.pieces;
-    auto at = box.offsets;
-    for (int i = t.cut - 1; i >= 0; --i) {
-      const int64_t pos = rest % box.dims[i];
-      rest /= box.dims[i];
-      for (int k = 0; k < K; ++k) at[k] += pos * box.strides[i][k];
+  const int64_t begin = task * t.per_task, end = std::min(t.outer, begin + t.per_task);
+  const int64_t length = box.dims[t.cut];
+  // Divisions find the first piece, steps the others: rows may be short.
+  int64_t piece = begin % t.pieces, rest = begin / t.pieces;
+  std::array<int64_t, Box<K>::kMaxRank> position{};
+  auto row = box.offsets;
+  for (int i = t.cut - 1; i >= 0; --i) {
+    position[i] = rest % box.dims[i];
+    rest /= box.dims[i];
+    for (int k = 0; k < K; ++k) row[k] += position[i] * box.strides[i][k];
+  }
+  for (int64_t index = begin; index < end; ++index) {
+    if (t.pieces == 1) {
+      fn(row, length);
+    } else {
+      const int64_t from = length * piece / t.pieces, to = length * (piece + 1) / t.pieces;
+      auto at = row;
+      for (int k = 0; k < K; ++k) at[k] += from * box.strides[t.cut][k];
+      fn(at, to - from);
+      if (++piece < t.pieces) continue;
+      piece = 0;
     }
-    const int64_t begin = box.dims[t.cut] * piece / t.pieces;
-    const int64_t n = box.dims[t.cut] * (piece + 1) / t.pieces - begin;
-    for (int k = 0; k < K; ++k) at[k] += begin * box.strides[t.cut][k];
-    fn(at, n);
+    for (int i = t.cut - 1; i >= 0; --i) {
+      const bool carry = ++position[i] == box.dims[i];
+      if (carry) position[i] = 0;
+      const int64_t steps = carry ? 1 - box.dims[i] : 1;
+      for (int k = 0; k < K; ++k) row[k] += steps * box.strides[i][k];
+      if (!carry) break;
+    }
   }
 }
 
