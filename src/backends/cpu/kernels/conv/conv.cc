@@ -90,6 +90,12 @@ PackedWeights PackConvWeights(int64_t in_channels, int64_t out_channels, int64_t
                       machine, StrCat("conv merged ", merge, " ", part));
 }
 
+bool PrefetchPays(size_t weight_bytes, int64_t rows, const Machine& machine) {
+  constexpr int64_t kFewTiles = 12;
+  const bool few = rows <= kFewTiles * GemmFor(machine.target).tile_rows[2];
+  return weight_bytes > machine.l2_bytes / (few ? 8 : 2);
+}
+
 ConvGemmPlan PlanConvGemm(const ConvSpec& spec, const Machine& machine) {
   const GemmKernels& kernels = GemmFor(machine.target);
   const Window& w = spec.window;
@@ -117,7 +123,9 @@ Result<ConvGemm> ConvGemm::Make(const ConvSpec& spec, const float* weights, cons
   if (!r.weights_.data.data() || !r.weights_.bias.data() || !r.zeros_.data())
     return ResourceExhausted("no memory for the packed weights of a convolution");
   r.blocks_ = PlanConvGemm(spec, machine).blocks;
-  r.prefetch_ = r.weights_.data.bytes() > machine.l2_bytes / 2;
+  r.prefetch_ =
+      PrefetchPays(r.weights_.data.bytes(),
+                   std::min(r.blocks_.rows, spec.batch * spec.window.out_pixels()), machine);
   return r;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/cpu/kernels/conv/plan.h"
+
 namespace sula::cpu {
 
 // Blocks whose patches and results take 3/8 of L2; the last task of each thread is a quarter of its
@@ -68,7 +70,7 @@ void ConvPatches::Run(const ConvArgs& args, const Parallel& parallel) const {
     call.panels = weights_.panels.data();
     call.b = weights_.data.as<float>(), call.bias = weights_.bias.as<float>();
     call.k = depth_;
-    call.prefetch = weights_.data.bytes() > machine_.l2_bytes / 2;
+    call.prefetch = PrefetchPays(weights_.data.bytes(), count, machine_);
     call.c = args.out + begin * args.out_stride, call.c_stride = args.out_stride;
     call.residual = args.residual ? args.residual + begin * args.residual_stride : nullptr;
     call.residual_stride = args.residual_stride;

@@ -19,6 +19,11 @@ struct ConvGemmPlan {
 };
 ConvGemmPlan PlanConvGemm(const ConvSpec& spec, const Machine& machine);
 
+// Whether a product of so many rows at a time should ask for its weights ahead. It pays where L2
+// does not keep them from block to block, and where few tiles of a panel share the wait for it:
+// other layers have been since the last run (49 rows, Zen 3: 6 to 12 %).
+bool PrefetchPays(size_t weight_bytes, int64_t rows, const Machine& machine);
+
 // Output rows of a task of ConvPlanar.
 int64_t PlanarBandRows(const ConvSpec& spec, int threads);
 

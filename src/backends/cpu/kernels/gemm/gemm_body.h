@@ -338,7 +338,7 @@ void RunGemmPanels(const GemmCall& call, int64_t row_begin, int64_t row_end, int
     const Panel& panel = call.panels[j];
     if constexpr (kAccess == RowAccess::kStrided) {
       const Panel* next = j + 1 < panel_end ? &panel + 1 : nullptr;
-      if (row_end - row_begin == 1 && next && panel.vectors > 1 && next->vectors == panel.vectors &&
+      if (row_end - row_begin == 1 && call.num_sums == 0 && next && panel.vectors > 1 && next->vectors == panel.vectors &&
           next->input == panel.input) {
         panel.vectors == 2 ? RunGemmRow<V, 2>(call, &panel, row_begin)
                            : RunGemmRow<V, 3>(call, &panel, row_begin);

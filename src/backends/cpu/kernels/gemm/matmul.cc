@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "backends/cpu/kernels/conv/plan.h"
+
 namespace sula::cpu {
 namespace {
 
@@ -129,7 +131,8 @@ void MatMul::Run(const MatMulArgs& args, const Parallel& parallel) const {
   base.panels = panels_.data();
   base.bias = bias;
   base.k = spec_.k;
-  base.prefetch = static_cast<size_t>(packed_floats_) * 4 > machine_.l2_bytes / 2;
+  base.prefetch = PrefetchPays(static_cast<size_t>(packed_floats_) * 4,
+                               std::min(blocks_.rows, rows_), machine_);
   base.c_stride = base.residual_stride = spec_.n;
   base.epilogue = spec_.epilogue;
   parallel.For(products_ * blocks_.tasks(), [&](int64_t task, int worker) {
