@@ -171,6 +171,7 @@ Verdict AcceptPatches(const KernelRequest& request) {
   const Result<ConvSpec> spec = ConvSpecOf(request);
   const Window& w = spec->window;
   if (spec->groups != 1) return Verdict::No(StrCat(spec->groups, " groups"));
+  if (w.taps() == 1) return Verdict::No("windows of one pixel, which a copy turns faster");
   if (w.stride != w.kernel) return Verdict::No("a stride other than the kernel's size");
   if (w.dilation != Axes{1, 1, 1}) return Verdict::No("a dilation");
   for (size_t i = 0; i < 3; ++i)

@@ -42,19 +42,28 @@ size_t ConvPatches::workspace_bytes() const {
          static_cast<size_t>(machine_.threads);
 }
 
-void ConvPatches::CopyPatch(const float* in, int64_t pixel, float* patch) const {
+void ConvPatches::CopyPatches(const float* in, int64_t begin, int64_t end, float* patches) const {
   const Window& w = spec_.window;
-  const int64_t x = pixel % w.out[2] * w.kernel[2], y = pixel / w.out[2] % w.out[1] * w.kernel[1],
-                z = pixel / (w.out[2] * w.out[1]) % w.out[0] * w.kernel[0],
-                image = pixel / w.out_pixels();
-  for (int64_t c = 0; c < spec_.in_channels; ++c) {
-    const float* map = in + (image * spec_.in_channels + c) * w.in_pixels();
-    for (int64_t kz = 0; kz < w.kernel[0]; ++kz) {
-      for (int64_t ky = 0; ky < w.kernel[1]; ++ky, patch += w.kernel[2]) {
-        const float* row = map + ((z + kz) * w.in[1] + y + ky) * w.in[2] + x;
-        std::memcpy(patch, row, static_cast<size_t>(w.kernel[2]) * sizeof(float));
+  const int64_t stride = PackedRowStride(depth_);
+  for (int64_t p = begin; p < end;) {
+    // Windows side by side: rows of the map are read from end to end.
+    const int64_t x = p % w.out[2], n = std::min(w.out[2] - x, end - p);
+    const int64_t y = p / w.out[2] % w.out[1] * w.kernel[1],
+                  z = p / (w.out[2] * w.out[1]) % w.out[0] * w.kernel[0],
+                  image = p / w.out_pixels();
+    float* to = patches + (p - begin) * stride;
+    for (int64_t c = 0; c < spec_.in_channels; ++c) {
+      const float* map = in + (image * spec_.in_channels + c) * w.in_pixels();
+      for (int64_t kz = 0; kz < w.kernel[0]; ++kz) {
+        for (int64_t ky = 0; ky < w.kernel[1]; ++ky, to += w.kernel[2]) {
+          const float* row = map + ((z + kz) * w.in[1] + y + ky) * w.in[2] + x * w.kernel[2];
+          for (int64_t i = 0; i < n; ++i)
+            std::memcpy(to + i * stride, row + i * w.kernel[2],
+                        static_cast<size_t>(w.kernel[2]) * sizeof(float));
+        }
       }
     }
+    p += n;
   }
 }
 
@@ -64,7 +73,7 @@ void ConvPatches::Run(const ConvArgs& args, const Parallel& parallel) const {
   parallel.For((rows + block_rows_ - 1) / block_rows_, [&](int64_t task, int worker) {
     const int64_t begin = task * block_rows_, count = std::min(block_rows_, rows - begin);
     float* patches = static_cast<float*>(args.workspace) + worker * block_rows_ * stride;
-    for (int64_t i = 0; i < count; ++i) CopyPatch(args.in, begin + i, patches + i * stride);
+    CopyPatches(args.in, begin, begin + count, patches);
     GemmCall call;
     call.a = patches, call.a_stride = stride;
     call.panels = weights_.panels.data();

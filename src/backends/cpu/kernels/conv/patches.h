@@ -20,7 +20,8 @@ class ConvPatches {
   void Run(const ConvArgs& args, const Parallel& parallel) const;
 
  private:
-  void CopyPatch(const float* in, int64_t pixel, float* patch) const;
+  // The windows of output pixels [begin, end), counted over the batch, each as a row.
+  void CopyPatches(const float* in, int64_t begin, int64_t end, float* patches) const;
 
   ConvSpec spec_;
   Machine machine_;
