@@ -16,6 +16,12 @@
 
 namespace sula::cpu {
 
+template <class V>
+constexpr int TileRows(int vectors) {
+  if (V::kRegisters == 32) return vectors == 3 ? 9 : 14;
+  return vectors == 3 ? 4 : vectors == 2 ? 6 : 8;
+}
+
 // What a run of tiles needs of a call, with everything that does not depend on the row resolved.
 struct GemmTiles {
   int64_t count;  // tiles of the same height, one below the other
@@ -41,18 +47,21 @@ struct GemmTiles {
   int64_t ahead_step;
 };
 
+template <class V, int kVectors>
+[[gnu::always_inline]] inline void AskAhead(const char*& ahead, int64_t ahead_step) {
+  constexpr int kLine = 16;  // floats
+#pragma GCC unroll 4
+  for (int i = 0; i < kVectors * V::kLanes; i += kLine)
+    __builtin_prefetch(ahead + i * sizeof(float), 0, 2);
+  ahead += ahead_step;
+}
+
 // acc += a(rows, k) * b(k, columns) for one k.
 template <class V, int kRows, int kVectors, bool kPrefetch>
 [[gnu::always_inline]] inline void GemmStep(V (&acc)[kRows][kVectors], const float* (&p)[kRows],
                                             int64_t k, const float* b, const char*& ahead,
                                             int64_t ahead_step) {
-  if constexpr (kPrefetch) {
-    constexpr int kLine = 16;  // floats
-#pragma GCC unroll 4
-    for (int i = 0; i < kVectors * V::kLanes; i += kLine)
-      __builtin_prefetch(ahead + i * sizeof(float), 0, 2);
-    ahead += ahead_step;
-  }
+  if constexpr (kPrefetch) AskAhead<V, kVectors>(ahead, ahead_step);
   V w[kVectors];
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) w[v] = V::Load(b + v * V::kLanes);
@@ -139,11 +148,57 @@ template <class V, int kRows, int kVectors>
   }
 }
 
+// The last kSteps values of k and the end of a tile, a few rows at a time: stores wait for their
+// sums, and few may wait before all behind them does, too. On Zen 3 twelve stores in a row cost 25
+// cycles; with four steps of sums between each six of them, next to none.
+template <class V, int kRows, int kVectors, int kSteps, bool kPrefetch>
+[[gnu::always_inline]] inline void FinishByRows(V (&acc)[kRows][kVectors], const float* (&p)[kRows],
+                                                int64_t k, const float* b, float* (&c)[kRows],
+                                                const float* residual, int64_t residual_stride,
+                                                float low, float high, const char*& ahead,
+                                                int64_t ahead_step) {
+  constexpr int kGroup = 6 / kVectors, kStep = kVectors * V::kLanes;
+#pragma GCC unroll 8
+  for (int first = 0; first < kRows; first += kGroup) {
+    const int end = first + kGroup < kRows ? first + kGroup : kRows;
+#pragma GCC unroll 4
+    for (int u = 0; u < kSteps; ++u) {
+      if (kPrefetch && first == 0) AskAhead<V, kVectors>(ahead, ahead_step);
+      V w[kVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) w[v] = V::Load(b + u * kStep + v * V::kLanes);
+#pragma GCC unroll 4
+      for (int i = first; i < end; ++i) {
+        const V x = V::Set(p[i][k + u]);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) acc[i][v].AddProduct(x, w[v]);
+      }
+      asm volatile("" ::: "memory");
+    }
+    if (residual) {
+#pragma GCC unroll 4
+      for (int i = first; i < end; ++i)
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v)
+          acc[i][v] += V::Load(residual + i * residual_stride + v * V::kLanes);
+    }
+    const V lo = V::Set(low), hi = V::Set(high);
+#pragma GCC unroll 4
+    for (int i = first; i < end; ++i)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) Min(hi, Max(lo, acc[i][v])).Store(c[i] + v * V::kLanes);
+  }
+}
+
 // Tiles follow each other within one function, so that one's stores overlap the next one's sums:
 // at k = 16 to 32 the edges between tiles would otherwise cost a third of the time.
 template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
 [[gnu::noinline]] void RunGemmTiles(const GemmTiles& tiles) {
   constexpr int kUnroll = 4, kStep = kVectors * V::kLanes;
+  // Code has a price: only the tiles that most rows are in, and where it was measured (of 32
+  // registers it would add 20 KB).
+  constexpr bool kTall = kAccess == RowAccess::kStrided && kVectors > 1 && V::kRegisters == 16 &&
+                         V::kLanes > 4 && kRows + 1 >= TileRows<V>(kVectors);
   const GemmTiles* t = &tiles;
   const char* ahead = t->ahead;
   const int64_t ahead_step = t->ahead_step;
@@ -161,6 +216,8 @@ template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
     const int64_t row = tile * kRows;
     const float* b = t->b;
     const float* p[kRows];
+    const bool by_rows = kTall && t->k >= kUnroll && t->last == V::kLanes && t->sums == t->sums_end;
+    int64_t k = 0;
     if constexpr (kAccess == RowAccess::kStrips) {
       constexpr int kChannels = 3;  // of most images: a multiple of the taps
       const float* const* strips = t->pointers;
@@ -191,17 +248,18 @@ template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
 #pragma GCC unroll 16
           for (int i = 1; i < kRows; ++i) p[i] = p[i - 1] + t->a_stride;
         }
+        // What is left over of whole steps comes first, so that the last ones are whole.
         const int64_t depth = t->k;
-        int64_t k = 0;
-        for (; k + kUnroll <= depth; k += kUnroll, b += kUnroll * kStep) {
+#pragma GCC unroll 1
+        for (k = 0; k < depth % kUnroll; ++k, b += kStep)
+          GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, k, b, ahead, ahead_step);
+        const int64_t end = by_rows ? depth - kUnroll : depth;
+        for (; k < end; k += kUnroll, b += kUnroll * kStep) {
 #pragma GCC unroll 4
           for (int u = 0; u < kUnroll; ++u)
             GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, k + u, b + u * kStep, ahead,
                                                     ahead_step);
         }
-#pragma GCC unroll 1
-        for (; k < depth; ++k, b += kStep)
-          GemmStep<V, kRows, kVectors, kPrefetch>(acc, p, k, b, ahead, ahead_step);
       }
     }
     asm volatile("" : "+r"(t));
@@ -220,18 +278,19 @@ template <class V, int kRows, int kVectors, RowAccess kAccess, bool kPrefetch>
       }
     }
     const float* residual = t->residual ? t->residual + row * t->residual_stride : nullptr;
+    if constexpr (kTall) {
+      if (by_rows) {
+        FinishByRows<V, kRows, kVectors, kUnroll, kPrefetch>(
+            acc, p, k, b, c, residual, t->residual_stride, t->lo, t->hi, ahead, ahead_step);
+        continue;
+      }
+    }
     FinishTile(acc, c, residual, t->residual_stride, t->last, t->lo, t->hi);
   }
 }
 
 template <class V>
 using GemmTilesFn = void (*)(const GemmTiles&);
-
-template <class V>
-constexpr int TileRows(int vectors) {
-  if (V::kRegisters == 32) return vectors == 3 ? 9 : 14;
-  return vectors == 3 ? 4 : vectors == 2 ? 6 : 8;
-}
 
 // Tile functions of one panel width by number of rows (entry 0 unused).
 template <class V, int kVectors, RowAccess kAccess, bool kPrefetch>
@@ -336,10 +395,10 @@ void RunGemmPanels(const GemmCall& call, int64_t row_begin, int64_t row_end, int
                    int panel_end) {
   for (int j = panel_begin; j < panel_end; ++j) {
     const Panel& panel = call.panels[j];
-    if constexpr (kAccess == RowAccess::kStrided) {
+    if constexpr (kAccess == RowAccess::kStrided && V::kLanes > 4) {  // less: not worth its bytes
       const Panel* next = j + 1 < panel_end ? &panel + 1 : nullptr;
-      if (row_end - row_begin == 1 && call.num_sums == 0 && next && panel.vectors > 1 && next->vectors == panel.vectors &&
-          next->input == panel.input) {
+      if (row_end - row_begin == 1 && call.num_sums == 0 && next && panel.vectors > 1 &&
+          next->vectors == panel.vectors && next->input == panel.input) {
         panel.vectors == 2 ? RunGemmRow<V, 2>(call, &panel, row_begin)
                            : RunGemmRow<V, 3>(call, &panel, row_begin);
         ++j;
