@@ -88,8 +88,9 @@ void Check(const Case& c, Target target, int threads, bool planar) {
           ASSERT_NEAR(y[k], c.want.data<float>()[static_cast<size_t>(at)], tolerance)
               << "picture " << n << ", channel " << o << ", row " << i << ", column " << j;
         }
-  for (size_t k = 0; k < y.size(); ++k)
+  for (size_t k = 0; k < y.size(); ++k) {
     if (!written[k]) ASSERT_EQ(y[k], kGuard) << "wrote element " << k;
+  }
 }
 
 void CheckAll(std::string_view dims, std::string_view fields) {

@@ -6,6 +6,7 @@
 #include "ops/detection.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"
+#include "ops/pixels.h"
 #include "ops/pool.h"
 #include "ops/quant.h"
 #include "ops/recurrent.h"
@@ -107,6 +108,13 @@ TEST(Hostile, InferenceAnswers) {
     infer(op::kResize, Params::Of(resize), {x, std::nullopt, F32({count})},
           {std::nullopt, std::nullopt, scales});
     infer(op::kGridSample, {}, {x, w});
+    FromPixelsParams pixels;
+    pixels.height = r.Number(), pixels.width = r.Number(), pixels.shorter = r.Number();
+    pixels.fit = static_cast<ImageFit>(r.Below(4));
+    pixels.filter = static_cast<PixelFilter>(r.Below(5));
+    pixels.mix.assign(r.Below(4) * r.Below(4), 1.0f), pixels.shift.assign(r.Below(4), 1.0f);
+    pixels.fill.assign(r.Below(3), 1.0f);
+    infer(op::kFromPixels, Params::Of(pixels), {TensorType{DType::kUInt8, r.AnyShape(4)}});
     LstmParams lstm;
     lstm.direction = static_cast<Direction>(r.Below(3)), lstm.batch_first = r.Below(2);
     lstm.clip = static_cast<float>(r.Number()), lstm.alpha.assign(r.Below(3) * 3, 1.0f);
