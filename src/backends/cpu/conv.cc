@@ -269,9 +269,7 @@ StrassenProduct PointwiseProduct(const KernelRequest& request) {
   r.spec.n = s->out_channels, r.spec.k = s->in_channels;
   r.spec.epilogue = s->epilogue;
   r.weights = {ConstantData(request, kW), s->in_channels, 0, 1};
-  r.in_stride = request.inputs[kX].pixel_stride;
-  r.out_stride = request.outputs[0].pixel_stride;
-  if (request.HasInput(kResidual)) r.residual_stride = request.inputs[kResidual].pixel_stride;
+  r.strides = StridesOf(request);
   r.activation_bytes = ActivationBytes(request);
   r.machine = MachineFor(request, *s);
   return r;

@@ -52,6 +52,11 @@ void ConvLayouts(const KernelRequest&, std::span<LayoutNeed> inputs,
   if (inputs.size() > kResidual) inputs[kResidual] = LayoutNeed::kChannelLast;
 }
 
+ConvStrides StridesOf(const KernelRequest& request) {
+  return {request.inputs[kX].pixel_stride, request.outputs[0].pixel_stride,
+          request.HasInput(kResidual) ? request.inputs[kResidual].pixel_stride : 0};
+}
+
 double ActivationBytes(const KernelRequest& request) {
   return BytesOf(request.inputs[kX]) + BytesOf(request.outputs[0]) +
          (request.HasInput(kResidual) ? BytesOf(request.inputs[kResidual]) : 0);

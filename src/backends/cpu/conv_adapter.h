@@ -1,4 +1,4 @@
-// What the adapters of convolution and transposed convolution share.
+// What the adapters of convolution, transposed convolution and products by Strassen share.
 #pragma once
 
 #include <memory>
@@ -29,16 +29,18 @@ Verdict AcceptConv(const KernelRequest& request);
 // Bytes of the activations, each once.
 double ActivationBytes(const KernelRequest& request);
 
-// A prepared convolution of kernels/ as a Kernel.
+// Floats from pixel to pixel, or from row to row of a matrix.
+struct ConvStrides {
+  int64_t in = 0, out = 0, residual = 0;
+};
+ConvStrides StridesOf(const KernelRequest& request);
+
+// A prepared convolution or product of kernels/ as a Kernel. Inputs are those named above.
 template <class Impl>
 class ConvKernel : public Kernel {
  public:
-  ConvKernel(Impl impl, const KernelRequest& request, std::string detail)
-      : impl_(std::move(impl)),
-        in_stride_(request.inputs[kX].pixel_stride),
-        out_stride_(request.outputs[0].pixel_stride),
-        residual_stride_(request.HasInput(kResidual) ? request.inputs[kResidual].pixel_stride : 0),
-        detail_(std::move(detail)) {}
+  ConvKernel(Impl impl, const ConvStrides& strides, std::string detail)
+      : impl_(std::move(impl)), strides_(strides), detail_(std::move(detail)) {}
   size_t workspace_bytes() const override {
     if constexpr (requires { impl_.workspace_bytes(); }) {
       return impl_.workspace_bytes();
@@ -51,18 +53,18 @@ class ConvKernel : public Kernel {
   std::string Detail() const override { return detail_; }
   void Run(const RunArgs& args) const noexcept override {
     ConvArgs a;
-    a.in = static_cast<const float*>(args.inputs[kX]), a.in_stride = in_stride_;
-    a.out = static_cast<float*>(args.outputs[0]), a.out_stride = out_stride_;
+    a.in = static_cast<const float*>(args.inputs[kX]), a.in_stride = strides_.in;
+    a.out = static_cast<float*>(args.outputs[0]), a.out_stride = strides_.out;
     if (args.inputs.size() > kResidual)
       a.residual = static_cast<const float*>(args.inputs[kResidual]);
-    a.residual_stride = residual_stride_;
+    a.residual_stride = strides_.residual;
     a.workspace = args.workspace;
     impl_.Run(a, args.parallel);
   }
 
  private:
   Impl impl_;
-  int64_t in_stride_, out_stride_, residual_stride_;
+  ConvStrides strides_;
   std::string detail_;
 };
 
@@ -72,7 +74,7 @@ Result<std::unique_ptr<Kernel>> MakeConv(const KernelRequest& request, const Con
   ASSIGN_OR_RETURN(Impl impl, Impl::Make(spec, ConstantData(request, kW),
                                          ConstantData(request, kBias), machine));
   return std::unique_ptr<Kernel>(std::make_unique<ConvKernel<Impl>>(
-      std::move(impl), request, std::string(Name(machine.target))));
+      std::move(impl), StridesOf(request), std::string(Name(machine.target))));
 }
 
 }  // namespace sula::cpu

@@ -78,8 +78,8 @@ Result<std::unique_ptr<Kernel>> CreateWinograd(const KernelRequest& request, con
       StrCat(Name(machine.target), ", F(", form.rows.n, "x", form.columns.n, ", ", form.rows.r, "x",
              form.columns.r, "), ", impl.block_tiles(), " tiles a block");
   if (depth < spec.in_channels) detail += StrCat(", partial sums of ", depth);
-  return std::unique_ptr<Kernel>(
-      std::make_unique<ConvKernel<Winograd>>(std::move(impl), request, std::move(detail)));
+  return std::unique_ptr<Kernel>(std::make_unique<ConvKernel<Winograd>>(
+      std::move(impl), StridesOf(request), std::move(detail)));
 }
 
 }  // namespace sula::cpu

@@ -10,7 +10,7 @@ namespace sula::cpu {
 namespace {
 
 // Inputs of the operator.
-constexpr size_t kA = 0, kB = 1, kBias = 2, kResidual = 3;
+constexpr size_t kA = 0, kB = 1;  // then kBias and kResidual, as of a convolution
 
 // For each batch index of the result, in row-major order, the operand's matrix it uses.
 std::vector<int64_t> BatchIndex(const Dims& operand, const Dims& batch) {
@@ -144,7 +144,7 @@ StrassenProduct ConstantProduct(const KernelRequest& request) {
   r.spec.epilogue = s->epilogue;
   r.weights = {ConstantData(request, kB), s->trans_b ? s->k : 1, 0, s->trans_b ? 1 : s->n};
   r.scale = s->alpha;
-  r.in_stride = s->k, r.out_stride = s->n, r.residual_stride = s->n;
+  r.strides = {s->k, s->n, s->n};
   r.activation_bytes = ActivationBytes(request);
   r.machine = MachineOf(request);
   return r;

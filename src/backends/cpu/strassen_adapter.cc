@@ -9,7 +9,6 @@ namespace sula::cpu {
 namespace {
 
 constexpr double kFloat = sizeof(float);
-constexpr size_t kIn = 0, kWeights = 1, kBias = 2, kResidual = 3;
 
 // Vector operations for each vector of a sum of blocks of a, and for each that is added to a tile
 // or stored besides c.
@@ -45,35 +44,6 @@ StrassenSpec SpecOf(const StrassenProduct& product, int levels) {
   spec.levels = levels;
   return spec;
 }
-
-class StrassenKernel : public Kernel {
- public:
-  StrassenKernel(Strassen impl, const StrassenProduct& product, std::string detail)
-      : impl_(std::move(impl)),
-        in_stride_(product.in_stride),
-        out_stride_(product.out_stride),
-        residual_stride_(product.residual_stride),
-        detail_(std::move(detail)) {}
-  size_t workspace_bytes() const override { return impl_.workspace_bytes(); }
-  size_t constant_bytes() const override { return impl_.constant_bytes(); }
-  bool ReadsConstant(int i) const override { return i != int{kWeights} && i != int{kBias}; }
-  std::string Detail() const override { return detail_; }
-  void Run(const RunArgs& args) const noexcept override {
-    ConvArgs a;
-    a.in = static_cast<const float*>(args.inputs[kIn]), a.in_stride = in_stride_;
-    a.out = static_cast<float*>(args.outputs[0]), a.out_stride = out_stride_;
-    if (args.inputs.size() > kResidual)
-      a.residual = static_cast<const float*>(args.inputs[kResidual]);
-    a.residual_stride = residual_stride_;
-    a.workspace = args.workspace;
-    impl_.Run(a, args.parallel);
-  }
-
- private:
-  Strassen impl_;
-  int64_t in_stride_, out_stride_, residual_stride_;
-  std::string detail_;
-};
 
 }  // namespace
 
@@ -145,7 +115,7 @@ Result<std::unique_ptr<Kernel>> CreateStrassen(const KernelRequest& request,
   std::string detail = StrCat(Name(product.machine.target), ", ", levels, " level",
                               levels == 1 ? "" : "s", ", ", plan.blocks.rows, " rows a block");
   return std::unique_ptr<Kernel>(
-      std::make_unique<StrassenKernel>(std::move(impl), product, std::move(detail)));
+      std::make_unique<ConvKernel<Strassen>>(std::move(impl), product.strides, std::move(detail)));
 }
 
 }  // namespace sula::cpu

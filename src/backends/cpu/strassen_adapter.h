@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "backends/cpu/adapter.h"
+#include "backends/cpu/conv_adapter.h"
 #include "backends/cpu/kernels/strassen/strassen.h"
 
 namespace sula::cpu {
@@ -14,8 +14,8 @@ struct StrassenProduct {
   StrassenSpec spec;   // but for the levels
   WeightView weights;  // as Strassen::Make takes them
   float scale = 1;
-  int64_t in_stride = 0, out_stride = 0, residual_stride = 0;  // floats from row to row
-  double activation_bytes = 0;                                 // of inputs and outputs
+  ConvStrides strides;
+  double activation_bytes = 0;  // of inputs and outputs
   Machine machine;
 };
 

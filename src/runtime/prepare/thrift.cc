@@ -49,7 +49,12 @@ bool Scheduler::SaveConstants(const Schedule& schedule) {
     size_t bytes;
     double seconds;  // lost
   };
-  std::vector<Saving> savings;
+  struct Holder {
+    NodeId node;
+    const KernelOption* chosen;
+    size_t held;
+  };
+  std::vector<Holder> holders;
   std::set<const Tensor*> seen;
   size_t weights = 0, constants = 0;
   for (const Step& step : schedule.steps) {
@@ -68,16 +73,19 @@ bool Scheduler::SaveConstants(const Schedule& schedule) {
                                            ? std::nullopt
                                            : ConstantsOf(step.node, *chosen);
     constants += held.value_or(own);
-    if (!held) continue;
+    if (held) holders.push_back({step.node, &*chosen, *held});
+  }
+  if (constants <= kMostGrowth * weights) return false;
+  std::vector<Saving> savings;
+  for (const auto& [node, chosen, held] : holders) {
     std::optional<Saving> best;
-    for (KernelOption& option : options) {
-      if (&option == &*chosen || option.needs != chosen->needs ||
+    for (KernelOption& option : OptionsOf(node).accepted) {
+      if (&option == chosen || option.needs != chosen->needs ||
           option.kernel > kAsFast * chosen->kernel)
         continue;
-      const std::optional<size_t> bytes = ConstantsOf(step.node, option);
-      if (!bytes || *bytes + kLeastSaved > *held || (best && *held - *bytes <= best->bytes))
-        continue;
-      best = {step.node, &option, *held - *bytes, option.kernel - chosen->kernel};
+      const std::optional<size_t> bytes = ConstantsOf(node, option);
+      if (!bytes || *bytes + kLeastSaved > held || (best && held - *bytes <= best->bytes)) continue;
+      best = {node, &option, held - *bytes, option.kernel - chosen->kernel};
     }
     if (best) savings.push_back(*best);
   }
