@@ -95,12 +95,14 @@ constexpr size_t kCaches[] = {4 << 10, 96 << 10, 1 << 20};
 struct Case {
   int64_t batch = 1, height = 9, width = 11, in = 5, middle = 19, out = 13;
   int64_t kernel = 3, stride = 1, dilation = 1, pad = 1;
+  int64_t more_rows = 0;  // of padding, above and below
   bool planar = false, first = true, last = true, residual = false;
   Curve curve = Curve::kNone;
 };
 
 void Check(const Case& c) {
-  const Window dw = Square(c.height, c.width, c.kernel, c.stride, c.dilation, c.pad);
+  Window dw = Square(c.height, c.width, c.kernel, c.stride, c.dilation, c.pad);
+  dw.pad[1] += c.more_rows, dw.out[1] += 2 * c.more_rows;  // strides of 1
   Window head = Pointwise(Square(c.height, c.width, 1, 1, 1, 0));
   if (c.planar) head = Square(2 * c.height, 2 * c.width, 3, 2, 1, 1);
   const int64_t channels_in = c.first ? c.in : c.middle;
@@ -178,7 +180,10 @@ TEST(DepthwiseBands, InvertedResiduals) {
 TEST(DepthwiseBands, UnusualWindows) {
   Check({.pad = 0});                                          // narrower than the map
   Check({.height = 10, .width = 10, .stride = 2, .pad = 0});  // that leaves the last column out
-  Check({.height = 1, .width = 1, .pad = 2});                 // windows that meet one pixel
+  Check({.height = 3, .width = 2, .more_rows = 3});           // rows of padding alone
+  Check({.middle = 512, .more_rows = 4, .first = false});     // likewise, copied
+  Check({.width = 13, .middle = 16, .pad = 1});
+  Check({.height = 1, .width = 1, .pad = 2});  // windows that meet one pixel
   Check({.height = 5, .width = 1, .kernel = 5, .pad = 4});
   Check({.middle = 512, .first = false});  // copied
   Check({.height = 1, .width = 1});

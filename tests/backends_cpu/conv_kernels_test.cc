@@ -149,6 +149,13 @@ TEST(Depthwise, Windows) {
   }
   Check<Depthwise>({{1, 20, 20, 20, Square(9, 10, 3, 1, 2, 2, 2)}});
   Check<Depthwise>({{1, 20, 20, 20, Square(3, 2, 3, 1, 1, 2, 2)}});  // all edge
+  for (int64_t channels : {20, 512}) {  // rows, and rows and columns, of padding alone
+    const Axes rows = {0, 4, 1}, both = {0, 4, 4};
+    Check<Depthwise>({{1, channels, channels, channels,
+                       MakeWindow({1, 3, 5}, {1, 3, 3}, {1, 1, 1}, {1, 1, 1}, rows, rows)}});
+    Check<Depthwise>({{1, channels, channels, channels,
+                       MakeWindow({1, 3, 5}, {1, 3, 3}, {1, 2, 2}, {1, 1, 1}, both, both)}});
+  }
   Check<Depthwise>({{1, 20, 20, 20, Square(3, 2, 3, 2, 1, 0, 3)}});
   Check<Depthwise>({{1, 20, 20, 20, Square(9, 10, 7, 1, 1, 3, 3)}});
   Check<Depthwise>(
